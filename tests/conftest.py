@@ -5,9 +5,13 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import hypothesis
+
 from catalog.stubs import discover  # importing catalog sets the thread counts, before anything imports numpy
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("repeatable")
 STUBS = discover()
 sys.path += [str(stub.folder) for stub in STUBS]
 
