@@ -207,6 +207,25 @@ def visual_tour(stubs):
     return "\n\n".join(parts) + "\n"
 
 
+def family_table(path, stubs):
+    """The table of a family page, for the members it lists in its line <!-- members: slug slug ... -->."""
+    found = re.search(r"<!-- members: (.*?) -->", path.read_text(encoding="utf-8"))
+    by_slug, rows = {stub.slug: stub for stub in stubs}, []
+    for slug in found[1].split() if found else ():
+        if slug not in by_slug:
+            raise CatalogError(f"{path}: no stub '{slug}'")
+        stub, record = by_slug[slug], by_slug[slug].record()
+        authors, year, _ = stub.paper
+        metrics = record.get("seeds", {}).get("0", {}).get("metrics", {})
+        for row, (name, (op, bar, paper)) in enumerate(stub.HEADLINE.items()):
+            first = [f"[{slug}](../{slug}/)", f"{authors} {year}", verdict(stub, record)] if row == 0 else ["", "", ""]
+            rows.append([*first, f"`{name}`", shown(metrics[name]) if name in metrics else "not measured", f"{op} {shown(bar)}", paper,
+                         shown_mean(over_seeds(record, name))])
+    if not rows:
+        raise CatalogError(f"{path}: needs a line <!-- members: slug slug ... -->")
+    return table(["stub", "paper", "verdict", "metric", "seed 0", "bar", "reported", "other seeds: mean [95 %]"], *rows)
+
+
 def fill(path, marker, text):
     """The file's text with `text` between <!-- marker --> and <!-- /marker -->."""
     page = path.read_text(encoding="utf-8")
@@ -221,6 +240,7 @@ def pages():
     stubs = discover()
     wanted = {stub.folder / "README.md": fill(stub.folder / "README.md", "results", stub_block(stub, stub.record())) for stub in stubs}
     wanted[ROOT / "README.md"] = fill(ROOT / "README.md", "catalogue", catalogue(stubs))
+    wanted |= {path: fill(path, "family", family_table(path, stubs)) for path in sorted((ROOT / "families").glob("*.md"))}
     wanted[ROOT / "RESULTS.md"] = results_page(stubs)
     wanted[ROOT / "RESULTS.csv"] = results_csv(stubs)
     wanted[ROOT / "VISUAL_TOUR.md"] = visual_tour(stubs)

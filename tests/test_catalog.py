@@ -274,6 +274,18 @@ def test_pages_want_their_markers(small):
     assert done.returncode == 2 and "<!-- results -->" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+def test_family_pages_list_their_members(small):
+    small.add("toy-one")
+    small("record", "toy-one", "--seeds", "0-3")
+    (small.root / "families").mkdir()
+    page = small.root / "families/toys.md"
+    page.write_text("# Toys\n\n<!-- members: toy-one -->\n\n<!-- family -->\n<!-- /family -->\n")
+    assert "wrote families/toys.md" in small("pages").stdout
+    assert "| [toy-one](../toy-one/) | A. Author 1995 | yes | `score` | 1 | >= 0.5 | 0.5 |" in page.read_text() and "`lag`" in page.read_text()
+    page.write_text(page.read_text().replace("members: toy-one", "members: toy-none"))
+    assert "no stub 'toy-none'" in small("pages").stderr
+
+
 # --- blocks ---
 def test_blocks_write_refreshes_stale_copies(small):
     folder = small.add("toy-one")
