@@ -6,12 +6,11 @@ into the file at once, under a lock, so that an interruption costs the runs in f
 """
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from filelock import FileLock
 from tqdm import tqdm
 
-from catalog.engine import run_stub, same_platform, this_platform
+from catalog.engine import calibrate, run_here, run_stub, same_platform
 from catalog.stubs import CatalogError
 
 
@@ -40,8 +39,8 @@ def current(stub):
     fresh = {"slug": stub.slug, "source": stub.source_hash(), "config": {}, "seeds": {}, "presets": {}}
     if record.get("source") == fresh["source"]:
         return {**fresh, **record}
-    # a preset's numbers took long to get: they stay, marked with the source that they came from
-    return {**fresh, "presets": record.get("presets", {})}
+    # a preset's numbers took long to get: they stay, marked with the source that they came from; pictures have a mark of their own
+    return {**fresh, **{key: record[key] for key in ("presets", "pictures") if key in record}}
 
 
 def merge(stub, seed, preset, outcome):
@@ -73,38 +72,32 @@ def record(stubs, seeds, jobs, preset=None):
 
     Returns the number of runs that failed; they are recorded with their message.
     """
-    alone = [(stub, 0) for stub in stubs if 0 in missing(stub, seeds, preset)]
-    rest = [(stub, seed) for stub in stubs for seed in missing(stub, seeds, preset) if seed != 0]
+    sources = {stub.slug: stub.source_hash() for stub in stubs}
+    todo = {(stub, seed): (stub, ["--seed", seed] + (["--preset", preset] if preset else []))
+            for stub in stubs for seed in missing(stub, seeds, preset)}
     failed = 0
-    bar = tqdm(total=len(alone) + len(rest), unit="run", disable=None)
 
-    def one(stub, seed):
-        source = stub.source_hash()
-        outcome = run_stub(stub.script, ["--seed", seed] + (["--preset", preset] if preset else []))
-        if seed != 0:
-            outcome.pop("seconds", None)  # wall seconds of a run that shared the machine mean nothing
-        return {**outcome, "platform": this_platform(), "source": source}
-
-    def finish(stub, seed, outcome):
-        nonlocal failed
-        if "error" in outcome:
-            failed += 1
-            tqdm.write(f"{stub.slug} seed {seed}: {outcome['error']}")
-        merge(stub, seed, preset, outcome)
-        bar.update()
-
-    with bar:
-        for stub, seed in alone:
-            bar.set_description(f"{stub.slug}, seed 0 alone")
-            finish(stub, seed, one(stub, seed))
+    def outcomes():
+        for key in [key for key in todo if key[1] == 0]:
+            bar.set_description(f"{key[0].slug}, seed 0 alone")
+            stub, flags = todo.pop(key)
+            yardstick = calibrate()
+            outcome = run_stub(stub.script, flags)
+            if "seconds" in outcome:  # in units of the calibration loop: comparable between machines, and from day to day
+                outcome["units"] = round(2 * outcome["seconds"] / (yardstick + calibrate()), 1)
+            yield key, outcome
         bar.set_description("other seeds")
-        pool = ThreadPoolExecutor(jobs)
-        try:
-            futures = {pool.submit(one, stub, seed): (stub, seed) for stub, seed in rest}
-            for future in as_completed(futures):
-                finish(*futures[future], future.result())
-        finally:
-            pool.shutdown(cancel_futures=True)
+        for key, outcome in run_here(todo, jobs):
+            outcome.pop("seconds", None)  # wall seconds of a run that shared the machine mean nothing
+            yield key, outcome
+
+    with tqdm(total=len(todo), unit="run", disable=None) as bar:
+        for (stub, seed), outcome in outcomes():
+            if "error" in outcome:
+                failed += 1
+                tqdm.write(f"{stub.slug} seed {seed}: {outcome['error']}")
+            merge(stub, seed, preset, {**outcome, "source": sources[stub.slug]})
+            bar.update()
     return failed
 
 
@@ -116,7 +109,7 @@ def verify(stub):
     recorded, again = before["seeds"]["0"], run_stub(stub.script, ["--seed", 0])
     if "error" in again:
         raise CatalogError(f"{stub.slug}: {again['error']}")
-    if not same_platform(recorded["platform"], this_platform()):
+    if not same_platform(recorded["platform"], again["platform"]):
         raise CatalogError(f"{stub.slug}: recorded on another platform, so bits cannot be compared; record it again")
     changed = [name for name in {**recorded["metrics"], **again["metrics"]} if recorded["metrics"].get(name) != again["metrics"].get(name)]
     if changed:
