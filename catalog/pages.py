@@ -152,21 +152,23 @@ def results_page(stubs):
 
 
 def results_csv(stubs):
-    """RESULTS.csv: one row per stub and metric."""
+    """RESULTS.csv: one row per stub, preset and metric; bars belong to the default settings."""
     sheet = io.StringIO()
     writer = csv.writer(sheet, lineterminator="\n")
-    writer.writerow(["stub", "year", "verdict", "metric", "seed0", "op", "bar", "paper", "seeds", "reached", "mean", "mean_low", "mean_high", "min", "max"])
+    writer.writerow(["stub", "year", "verdict", "preset", "metric", "seed0", "op", "bar", "paper", "seeds", "reached", "mean", "mean_low", "mean_high", "min", "max"])
     for stub in stubs:
         record = stub.record()
-        metrics = record.get("seeds", {}).get("0", {}).get("metrics", {})
-        for name in dict.fromkeys([*stub.HEADLINE, *metrics]):
-            op, bar, paper = stub.HEADLINE.get(name, ("", "", ""))
-            values = over_seeds(record, name)
-            reached = [value for value in values if value is not None]
-            spread = [sum(reached) / len(reached), *bootstrap_mean(reached), min(reached), max(reached)] if reached else [""] * 5
-            value = metrics.get(name)
-            writer.writerow([stub.slug, stub.paper[1], verdict(stub, record), name, "" if value is None else repr(value), op, bar, paper, len(values), len(reached),
-                             *(f"{number:.6g}" if number != "" else "" for number in spread)])
+        for preset, seeds in {"": record.get("seeds", {}), **record.get("presets", {})}.items():
+            bars = {} if preset else stub.HEADLINE
+            metrics = seeds.get("0", {}).get("metrics", {})
+            for name in dict.fromkeys([*bars, *metrics]):
+                op, bar, paper = bars.get(name, ("", "", ""))
+                values = over_seeds({"seeds": seeds}, name)
+                reached = [value for value in values if value is not None]
+                spread = [sum(reached) / len(reached), *bootstrap_mean(reached), min(reached), max(reached)] if reached else []
+                value = metrics.get(name)
+                writer.writerow([stub.slug, stub.paper[1], verdict(stub, record), preset or "default", name, "" if value is None else repr(value), op, bar, paper,
+                                 len(values), len(reached), *(f"{number:.6g}" for number in spread)] + [""] * (0 if reached else 5))
     return sheet.getvalue()
 
 
