@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OPENBLAS_NUM_THREADS ?= 1
 export MPLBACKEND ?= Agg
 
-.PHONY: demo test smoke lint pages blocks clean
+.PHONY: demo test smoke lint pages blocks bench book clean
 
 demo: .venv/ready
 	@echo "$(STUB): the default run at seed 0, its headline beside its bars"
@@ -26,8 +26,11 @@ pages: .venv/ready
 blocks: .venv/ready
 	$(BIN)/python -m catalog blocks --write
 
+bench: .venv/ready
+	$(BIN)/python -m catalog bench
+
 clean:
-	rm -rf .venv build *.egg-info .ruff_cache
+	rm -rf .venv src book build *.egg-info .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/ready: pyproject.toml
@@ -36,5 +39,5 @@ clean:
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 		{ echo "$(PYTHON) lacks venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,cluster]"
 	@touch $@

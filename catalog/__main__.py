@@ -4,8 +4,9 @@ import argparse
 import json
 import os
 import sys
+from pathlib import Path
 
-from catalog import blocks, pages, record
+from catalog import bench, blocks, new, pages, record, render, sweep
 from catalog.stubs import ERAS, ROOT, CatalogError, discover, named
 
 
@@ -75,6 +76,44 @@ def do_blocks(arguments):
         print(f"refreshed {path.relative_to(ROOT).as_posix()}")
 
 
+def do_sweep(arguments):
+    stub = named([arguments.slug])[0]
+    if arguments.plot and arguments.out.exists() and arguments.seeds is None:
+        failed = 0  # draw what is there
+    else:
+        grid = sweep.parse_grid(stub, arguments.grid)
+        failed = sweep.sweep(stub, arguments.seeds or [0], grid, arguments.out, arguments.jobs, arguments.scheduler, arguments.preset)
+        print(f"{arguments.out}: {failed} runs failed" if failed else arguments.out)
+    if arguments.plot:
+        image = arguments.out.with_suffix(".png")
+        sweep.plot(arguments.out, arguments.plot, image)
+        print(image)
+    return 1 if failed else 0
+
+
+def do_bench(arguments):
+    rows = []
+    for row in bench.bench(named(arguments.slugs) if arguments.slugs else discover(), arguments.seed):
+        rows.append(row)
+        print(f"{row[0]}: {row[1]} s {row[-1]}".rstrip(), file=sys.stderr)
+    print(bench.report(rows))
+
+
+def do_render(arguments):
+    stubs = named(arguments.slugs) if arguments.slugs else discover()
+    if arguments.check:
+        return report([line for stub in stubs for line in render.check(stub, arguments.again)], "every picture is the one that was rendered")
+    for stub in stubs:
+        render.render(stub)
+        print(f"rendered {stub.slug}")
+
+
+def do_new(arguments):
+    for path in new.new(arguments.slug, arguments.title, arguments.paper):
+        print(f"wrote {path.relative_to(ROOT).as_posix()}")
+    print(f"next: python -m catalog record {arguments.slug}; python -m catalog render {arguments.slug}; python -m catalog pages")
+
+
 def parser():
     top = argparse.ArgumentParser(prog="python -m catalog", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
@@ -95,6 +134,31 @@ def parser():
     sub.add_argument("--jobs", type=positive, default=os.cpu_count() or 1, help="runs at a time, seed 0 excepted (default: the cores)")
     sub.add_argument("--preset", help="record these named settings instead of the default run")
     sub.add_argument("--verify", action="store_true", help="run seed 0 again and, if bit-identical, stamp the record with the present code")
+
+    sub = command("sweep", do_sweep, "run one stub over seeds and settings into a tidy CSV",
+                  "sweep nbb-xor --seeds 0-9 --grid variant=h3 spread=0.001,0.01,0.1 --out spread.csv --plot found_presentations_mean_20_nets")
+    sub.add_argument("slug", metavar="STUB")
+    sub.add_argument("--seeds", type=seed_range, help="like 0-99 (default: 0)")
+    sub.add_argument("--grid", nargs="+", default=[], metavar="NAME=A,B", help="settings to combine; items of a tuple are joined by colons")
+    sub.add_argument("--preset", help="start from these named settings")
+    sub.add_argument("--out", type=Path, required=True, metavar="FILE.csv", help="one row a run; a file that exists is completed")
+    sub.add_argument("--jobs", type=positive, default=os.cpu_count() or 1, help="runs at a time on this machine (default: the cores)")
+    sub.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler, like tcp://host:8786, instead of this machine (pip install 'dask[distributed]')")
+    sub.add_argument("--plot", metavar="METRIC", help="draw this metric beside the CSV; without --seeds: from the runs that are there")
+
+    sub = command("bench", do_bench, "time default runs beside a fixed calibration loop and beside the record; never a failure", "bench nbb-xor")
+    sub.add_argument("slugs", nargs="*", metavar="STUB", help="default: all")
+    sub.add_argument("--seed", type=int, default=0)
+
+    sub = command("render", do_render, "draw the figures and animations and note their digests", "render nbb-xor")
+    sub.add_argument("slugs", nargs="*", metavar="STUB", help="default: all")
+    sub.add_argument("--check", action="store_true", help="draw nothing; exit with status 1 if a picture is not the one that was rendered")
+    sub.add_argument("--again", action="store_true", help="with --check: draw again, elsewhere, where the versions of matplotlib and pillow match")
+
+    sub = command("new", do_new, "write a stub from the template", "new echo-memory --title 'a net remembers.' --paper 'A. Author (1995). On nets. Journal 1(2):3-4.'")
+    sub.add_argument("slug", metavar="STUB")
+    sub.add_argument("--title", required=True, help="what the stub shows, in one sentence")
+    sub.add_argument("--paper", required=True, help="<authors> (<year>). <title>. <venue>.")
 
     sub = command("pages", do_pages, "write every page that shows a number from the records", "pages --check")
     sub.add_argument("--check", action="store_true", help="write nothing; exit with status 1 if a page or record is stale")

@@ -92,25 +92,27 @@ def run_on_cluster(tasks, address):
 
     Dask runs the tasks of a worker that died again elsewhere; results that have arrived are safe.
     """
-    import cloudpickle
-    import distributed
-
     import catalog.engine
-    cloudpickle.register_pickle_by_value(catalog.engine)
-    with distributed.Client(address, timeout=10) as client:
-        sources, futures = {}, {}
-        for key, (stub, flags) in tasks.items():
-            if stub.slug not in sources:
-                files = {path.name: path.read_text(encoding="utf-8") for path in stub.folder.glob("*.py")}
-                sources[stub.slug] = files
-            futures[client.submit(run_source, sources[stub.slug], stub.script.name, flags, pure=False)] = key
+    from catalog.stubs import CatalogError
+    try:
+        import cloudpickle
+        import distributed
+    except ImportError:
+        raise CatalogError("--scheduler needs Dask: pip install 'dask[distributed]'") from None
+    cloudpickle.register_pickle_by_value(catalog.engine)  # workers do not have this module
+    try:
+        client = distributed.Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise CatalogError(f"--scheduler {address}: {str(error).splitlines()[0]}") from None
+    with client:
+        sources = {stub.slug: {path.name: path.read_text(encoding="utf-8") for path in stub.folder.glob("*.py")} for stub, _ in tasks.values()}
+        futures = {client.submit(run_source, sources[stub.slug], stub.script.name, flags, pure=False): key for key, (stub, flags) in tasks.items()}
         for future in distributed.as_completed(list(futures)):
             key = futures.pop(future)
             try:
                 yield key, future.result()
-            except Exception as error:  # the cluster gave up on this task: others go on
+            except Exception as error:  # the cluster gave up on this task: the others go on
                 yield key, {"error": f"cluster: {error}"[:200], "platform": {}}
-            future.release()
 
 
 def calibrate():

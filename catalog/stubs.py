@@ -69,11 +69,11 @@ class Stub:
         """What the stub shows: the first line of its docstring, after the slug."""
         return self.docstring.splitlines()[0].partition(": ")[2]
 
-    def source_hash(self):
-        """SHA-256 over the folder's code that can change a number: not the cli block, not the two picture scripts."""
+    def source_hash(self, pictures=False):
+        """SHA-256 over the folder's code that can change a number: not the cli block, nor (unless `pictures`) the two picture scripts."""
         digest = hashlib.sha256()
         for path in sorted(self.folder.glob("*.py")):
-            if path.name not in (f"visualize_{self.name}.py", f"make_{self.name}_gif.py"):
+            if pictures or path.name not in (f"visualize_{self.name}.py", f"make_{self.name}_gif.py"):
                 code = path.read_text(encoding="utf-8")
                 code = re.sub(r"^# --- block: cli ---$.*?^# --- end block ---$", "", code, flags=re.M | re.S)
                 digest.update(f"{path.name}\n{code}\n".encode())

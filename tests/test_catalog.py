@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,73 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog import statistics
-from catalog.blocks import canonical
-from catalog.stubs import ROOT, discover
-
-STUB = '''# SPDX-License-Identifier: Unlicense
-"""{slug}: a toy.
-
-Paper: A. Author (1995). On toys. Journal of Toys 1(1):1-2.
-
-    python3 {slug}/{name}.py --seed 0
-"""
-import argparse, dataclasses, json, math, os, sys, time
-from dataclasses import dataclass
-from typing import Annotated, Literal, get_args, get_origin
-
-@dataclass(frozen=True)
-class Config:
-    seed: Annotated[int, "random seed", 0] = 0
-    gain: Annotated[float, "gain", 0] = 1.0
-
-PRESETS = {{"smoke": {{"gain": 0.5}}, "paper": {{"gain": 2.0}}}}
-HEADLINE = {{"score": (">=", 0.5, "0.5"), "lag": ("<=", 5, "4")}}
-ROBUST = (2, 3, {{"score": (">=", 0.5)}})
-PAPER = {{"score": (">=", 0.5)}}
-
-def run(config, progress=None):
-    {body}
-    return {{"metrics": {{"score": config.gain + config.seed / 7, "lag": 3 + config.seed}}, "history": {{}}}}
-
-{cli}
-
-def main(argv=None):
-    return command_line(Config, PRESETS, HEADLINE, run, argv)
-
-if __name__ == "__main__":
-    sys.exit(main())
-'''
-README = "# {slug}\n\nA. Author (1995). *On toys.*\n\nA toy.\n\n![toy]({name}.gif)\n\n## Results\n\n<!-- results -->\n<!-- /results -->\n"
-
-
-@pytest.fixture
-def small(tmp_path):
-    """A catalogue without stubs: small.add(slug, body) writes one, small(...) calls its command line, small.record(slug) reads a record."""
-    for folder in ("catalog", "blocks"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "README.md").write_text("# toys\n\n<!-- catalogue -->\n<!-- /catalogue -->\n")
-
-    def start(*words, **keywords):
-        return subprocess.Popen([sys.executable, "-m", "catalog", *map(str, words)], cwd=tmp_path, text=True, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, **keywords)
-
-    def call(*words):
-        process = start(*words)
-        out, error = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(words, process.returncode, out, error)
-
-    def add(slug, body="pass"):
-        folder, name = tmp_path / slug, slug.replace("-", "_")
-        folder.mkdir(exist_ok=True)
-        (folder / f"{name}.py").write_text(STUB.format(slug=slug, name=name, body=body, cli=canonical()["cli"]))
-        if not (folder / "README.md").exists():
-            (folder / "README.md").write_text(README.format(slug=slug, name=name))
-        return folder
-
-    call.start, call.add, call.root = start, add, tmp_path
-    call.record = lambda slug: json.loads((tmp_path / slug / "results.json").read_text())
-    return call
-
+from catalog.stubs import discover
 
 def leftovers(folder):
     return sorted(path.name for path in folder.iterdir() if path.name.endswith(".part"))

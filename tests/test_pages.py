@@ -4,7 +4,7 @@ import csv
 import io
 import re
 
-from catalog import pages
+from catalog import pages, render
 from catalog.stubs import ROOT, discover
 
 
@@ -32,3 +32,7 @@ def test_links_between_pages_resolve():
 def test_pages_are_plain_utf8_with_unix_line_ends():
     for page in [*ROOT.glob("*.md"), *ROOT.glob("*/README.md")]:
         assert b"\r" not in page.read_bytes(), page
+
+
+def test_pictures_are_the_ones_that_were_rendered():
+    assert [line for stub in discover() for line in render.altered(stub)] == []
