@@ -1,6 +1,7 @@
 # make demo and make test do all the set-up they need: a virtual environment in .venv with what pyproject.toml names.
 PYTHON ?= python3
 STUB ?= nbb-xor
+MDBOOK ?= mdbook
 BIN := .venv/bin
 export OPENBLAS_NUM_THREADS ?= 1
 export MPLBACKEND ?= Agg
@@ -28,6 +29,11 @@ blocks: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m catalog bench
+
+book: .venv/ready
+	$(BIN)/python -m catalog book
+	@command -v $(MDBOOK) >/dev/null || { echo "mdbook is missing (https://rust-lang.github.io/mdBook; or: make book MDBOOK=\$$(.ci/mdbook build/mdbook))" >&2; exit 1; }
+	$(MDBOOK) build
 
 clean:
 	rm -rf .venv src book build *.egg-info .ruff_cache

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from catalog import bench, blocks, new, pages, record, render, sweep
+from catalog import bench, blocks, book, new, pages, record, render, sweep
 from catalog.stubs import ERAS, ROOT, CatalogError, discover, named
 
 
@@ -108,6 +108,10 @@ def do_render(arguments):
         print(f"rendered {stub.slug}")
 
 
+def do_book(arguments):
+    print(f"wrote src/ ({len(book.write())} files); mdbook build makes the site in book/")
+
+
 def do_new(arguments):
     for path in new.new(arguments.slug, arguments.title, arguments.paper):
         print(f"wrote {path.relative_to(ROOT).as_posix()}")
@@ -162,6 +166,8 @@ def parser():
 
     sub = command("pages", do_pages, "write every page that shows a number from the records", "pages --check")
     sub.add_argument("--check", action="store_true", help="write nothing; exit with status 1 if a page or record is stale")
+
+    command("book", do_book, "copy the pages and their pictures into src/ for mdBook", "book && mdbook serve")
 
     sub = command("blocks", do_blocks, "keep the copies of shared pieces in stubs equal to blocks/", "blocks --check")
     group = sub.add_mutually_exclusive_group(required=True)

@@ -213,6 +213,6 @@ def test_new_refuses_what_would_break_the_pages(small, slug, title, paper):
 
 
 def test_every_tool_has_help_with_an_example(small):
-    for command in ("sweep", "bench", "render", "new"):
+    for command in ("sweep", "bench", "render", "new", "book"):
         done = small(command, "--help")
         assert done.returncode == 0 and f"example: python -m catalog {command}" in " ".join(done.stdout.split())
