@@ -137,7 +137,7 @@ def parser():
     sub.add_argument("--seeds", type=seed_range, default=seed_range("0-10"), help="default: 0-10; seeds already recorded for this code are kept")
     sub.add_argument("--jobs", type=positive, default=os.cpu_count() or 1, help="runs at a time, seed 0 excepted (default: the cores)")
     sub.add_argument("--preset", help="record these named settings instead of the default run")
-    sub.add_argument("--verify", action="store_true", help="run seed 0 again and, if bit-identical, stamp the record with the present code")
+    sub.add_argument("--verify", action="store_true", help="run seed 0 again and, if bit-identical, stamp the record with the present code and cost")
 
     sub = command("sweep", do_sweep, "run one stub over seeds and settings into a tidy CSV",
                   "sweep nbb-xor --seeds 0-9 --grid variant=h3 spread=0.001,0.01,0.1 --out spread.csv --plot found_presentations_mean_20_nets")

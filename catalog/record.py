@@ -67,6 +67,15 @@ def missing(stub, seeds, preset):
     return [seed for seed in seeds if "metrics" not in done.get(str(seed), {}) or (preset and done[str(seed)]["source"] != record["source"])]
 
 
+def timed(stub, flags):
+    """run_stub between two rounds of the calibration loop; "units" compares between machines and from day to day, as seconds do not."""
+    before = calibrate()
+    outcome = run_stub(stub.script, flags)
+    if "seconds" in outcome:
+        outcome["units"] = round(2 * outcome["seconds"] / (before + calibrate()), 1)
+    return outcome
+
+
 def record(stubs, seeds, jobs, preset=None):
     """Record `seeds` of every stub: seed 0 alone, one stub after the other, for honest seconds; the rest `jobs` at a time.
 
@@ -80,12 +89,7 @@ def record(stubs, seeds, jobs, preset=None):
     def outcomes():
         for key in [key for key in todo if key[1] == 0]:
             bar.set_description(f"{key[0].slug}, seed 0 alone")
-            stub, flags = todo.pop(key)
-            yardstick = calibrate()
-            outcome = run_stub(stub.script, flags)
-            if "seconds" in outcome:  # in units of the calibration loop: comparable between machines, and from day to day
-                outcome["units"] = round(2 * outcome["seconds"] / (yardstick + calibrate()), 1)
-            yield key, outcome
+            yield key, timed(*todo.pop(key))
         bar.set_description("other seeds")
         for key, outcome in run_here(todo, jobs):
             outcome.pop("seconds", None)  # wall seconds of a run that shared the machine mean nothing
@@ -102,11 +106,11 @@ def record(stubs, seeds, jobs, preset=None):
 
 
 def verify(stub):
-    """Run seed 0 again; if it gives the recorded numbers to the last bit, stamp the record with the code as it is now."""
-    before = stub.record()
-    if "metrics" not in before.get("seeds", {}).get("0", {}):
+    """Run seed 0 again; if it gives the recorded numbers to the last bit, stamp the record with the code as it is now, and with what the run cost."""
+    recorded = stub.record().get("seeds", {}).get("0", {})
+    if "metrics" not in recorded:
         raise CatalogError(f"{stub.slug}: no recorded seed 0 to verify")
-    recorded, again = before["seeds"]["0"], run_stub(stub.script, ["--seed", 0])
+    source, again = stub.source_hash(), timed(stub, ["--seed", 0])
     if "error" in again:
         raise CatalogError(f"{stub.slug}: {again['error']}")
     if not same_platform(recorded["platform"], again["platform"]):
@@ -115,4 +119,6 @@ def verify(stub):
     if changed:
         raise CatalogError(f"{stub.slug}: {', '.join(changed)} changed; record it again")
     with FileLock(stub.folder / ".results.lock"):
-        write_atomically(stub.folder / "results.json", json.dumps({**stub.record(), "source": stub.source_hash()}, indent=1) + "\n")
+        before = stub.record()
+        before["seeds"]["0"].update({name: again[name] for name in ("seconds", "cpu_seconds", "peak_mb", "units")})
+        write_atomically(stub.folder / "results.json", json.dumps({**before, "source": source}, indent=1) + "\n")
