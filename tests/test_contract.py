@@ -125,7 +125,7 @@ def test_run_returns_metrics_and_history(stub):
     result = stub.run(stub.Config(**stub.PRESETS["smoke"]), lambda fraction, text="": stages.append(fraction))
     assert set(result) == {"metrics", "history"} and result["metrics"]
     for name, value in result["metrics"].items():
-        assert re.fullmatch(r"[a-z][a-z0-9_]*", name)
+        assert re.fullmatch(r"[a-z][A-Za-z0-9_]*", name)
         assert value is None or type(value) in (int, float) and math.isfinite(value), name
         assert "second" not in name.split("_"), f"{name}: a time is no metric"
     assert all(0 <= fraction <= 1 for fraction in stages)
