@@ -52,7 +52,7 @@ WORK = [
 
 def main():
     figure, axis = panels(height=3.6)
-    for row, (slug, metric, unit, paper) in enumerate(WORK):
+    for row, (slug, metric, _, paper) in enumerate(WORK):
         runs = named([slug])[0].record()["seeds"]
         counts = [run["metrics"][metric] for run in runs.values() if run.get("metrics", {}).get(metric)]
         axis.scatter(counts, row + np.linspace(-0.2, 0.2, len(counts)), s=10, color=BLUE)
