@@ -2,6 +2,7 @@
 """`catalog pages`: every page that shows a number, written from the records. The numbers stand nowhere else."""
 import csv
 import io
+import math
 import re
 
 from catalog.record import write_atomically
@@ -51,7 +52,7 @@ def shown_mean(values):
     if not reached:
         return "-" if not values else f"reached by 0 of {len(values)}"
     low, high = bootstrap_mean(reached)
-    mean = shown(float(sum(reached)) / len(reached))
+    mean = shown(math.fsum(reached) / len(reached))
     note = "" if len(reached) == len(values) else f", {len(reached)} of {len(values)}"
     return f"{mean} [{shown(low)}, {shown(high)}]{note}" if len(set(reached)) > 1 else f"{mean}{note}"
 
@@ -165,7 +166,8 @@ def results_csv(stubs):
                 op, bar, paper = bars.get(name, ("", "", ""))
                 values = over_seeds({"seeds": seeds}, name)
                 reached = [value for value in values if value is not None]
-                spread = [sum(reached) / len(reached), *bootstrap_mean(reached), min(reached), max(reached)] if reached else []
+                spread = [math.fsum(reached) / len(reached),  # Python 3.12 changed the rounding of sum
+                           *bootstrap_mean(reached), min(reached), max(reached)] if reached else []
                 value = metrics.get(name)
                 writer.writerow([stub.slug, stub.paper[1], verdict(stub, record), preset or "default", name, "" if value is None else repr(value), op, bar, paper,
                                  len(values), len(reached), *(f"{number:.6g}" for number in spread)] + [""] * (0 if reached else 5))

@@ -108,9 +108,12 @@ def test_record_killed_at_random_moments_loses_only_runs_in_flight(small):
     assert len(small.record("toy-one")["seeds"]) == 12
 
 
+@pytest.mark.skipif(os.name != "posix", reason="process groups")
 def test_interrupted_with_ctrl_c_it_says_so_and_resumes(small):
     small.add("toy-one", "time.sleep(0.2)")
-    process = small.start("record", "toy-one", "--seeds", "0-9", "--jobs", "1", start_new_session=True)
+    # a test run in the background may have been started with SIGINT ignored, which children inherit
+    process = small.start("record", "toy-one", "--seeds", "0-9", "--jobs", "1", start_new_session=True,
+                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     time.sleep(2.0)
     os.killpg(process.pid, signal.SIGINT)
     _, error = process.communicate(timeout=60)
