@@ -38,25 +38,26 @@ def save_png(figure, path):
     plt.close(figure)
 # --- end block ---
 
-# stub, metric that counts the work until the solution, what is counted, the paper's count where one is known
+# stub, metric that counts the work until the solution, what is counted, the paper's counts where known
 WORK = [
-    ("levin-count-inputs", "programs_tested_probabilistic_search", "programs", None),
-    ("levin-add-positions", "programs_tested", "programs", 6_902_963),
-    ("oops-towers-of-hanoi", "hanoi_prefixes_to_general", "program prefixes to the Hanoi solver", 9.4e10),
-    ("rs-parity", "mean_trials_a2_no_self_T500_600", "trials, mean of 10", 250),
-    ("rs-tomita", "tomita4_trials", "trials", 13_833),
-    ("pipe-symbolic-regression", "program_evaluations_to_solve", "programs", None),
-    ("pipe-6-bit-parity", "program_evaluations_to_solve", "programs", None),
+    ("levin-count-inputs", "programs_tested_probabilistic_search", "programs", ()),
+    ("levin-add-positions", "programs_tested", "programs", (6_902_963,)),
+    ("oops-towers-of-hanoi", "hanoi_prefixes_to_general", "program prefixes to the Hanoi solver", (9.4e10,)),
+    ("rs-two-sequence", "a1_mean_trials", "trials", (718, 1247)),
+    ("rs-parity", "mean_trials_a2_no_self_T500_600", "trials, mean of 10", (250,)),
+    ("rs-tomita", "tomita4_trials", "trials", (13_833, 35_610)),
+    ("pipe-symbolic-regression", "program_evaluations_to_solve", "programs", ()),
+    ("pipe-6-bit-parity", "program_evaluations_to_solve", "programs", ()),
 ]
 
 
 def main():
-    figure, axis = panels(height=3.6)
-    for row, (slug, metric, _, paper) in enumerate(WORK):
+    figure, axis = panels(height=4)
+    for row, (slug, metric, _, papers) in enumerate(WORK):
         runs = named([slug])[0].record()["seeds"]
         counts = [run["metrics"][metric] for run in runs.values() if run.get("metrics", {}).get(metric)]
         axis.scatter(counts, row + np.linspace(-0.2, 0.2, len(counts)), s=10, color=BLUE)
-        if paper:
+        for paper in papers:
             axis.plot([paper] * 2, [row - 0.35, row + 0.35], color="black", lw=2)
     axis.scatter([], [], s=10, color=BLUE, label="one seed")
     axis.plot([], [], color="black", lw=2, label="paper (or as cited)")

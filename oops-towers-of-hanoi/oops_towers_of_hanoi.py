@@ -40,7 +40,7 @@ class Config:
 
 PRESETS = {
     "smoke": {"alphabet": 9, "tasks": 4, "max_prefixes": 3_000_000, "explicit_disks": 8},
-    "paper": {"alphabet": 71, "max_prefixes": 400_000_000, "contrasts": False},
+    "paper": {"alphabet": 71, "contrasts": False},
 }
 HEADLINE = {
     "tasks_solved_of_60": (">=", 60, "60 of 60: n = 1..30 of both classes, about 4 days"),
@@ -222,7 +222,7 @@ class Search:
         """`boosted`: the tokens that boostq boosts by `mass` (none: it is an error); `start`, `body`: steps and procedure of a frozen prefix."""
         self.tapes, self.order, self.time, self.boosted, self.mass, self.limit, self.start = tapes, order, time, boosted, mass, limit, start
         self.shared = [body, (1.0,) * len(order), (1 / len(order),) * len(order), 1 / len(order)]
-        self.acting = tuple(token for token in order if token < XAD)
+        self.acting = tuple(token for token in order if token < XAD or token == BOOSTQ and boosted)  # those that can matter at the last level
         self.log, self.prefix, self.prefixes, self.steps, self.trace, self.known = [], [], 0, 0, trace, {}
 
 
@@ -284,7 +284,7 @@ def worth_running(search, p, used, ring):
     """The tokens to try at top level. At the last level, where no child has time for a child, those that cannot solve anything are only counted."""
     key = search.shared[P], p, used, ring
     if key not in search.known:
-        room, idle = p * search.shared[TOP] * search.time, [token for token in search.order if token >= XAD]
+        room, idle = p * search.shared[TOP] * search.time, [token for token in search.order if token not in search.acting]
         last = room * search.shared[TOP] < used + 2 * ring
         counted = sum(p * search.shared[P][token] * search.time >= used + ring for token in idle) if last else 0
         search.known[key] = counted, () if room < used + ring else search.acting if last else search.order
@@ -327,7 +327,7 @@ def try_programs(search):
         if fate == "open":
             prefix.append(token)
             nodes.append((q, used + steps, before, len(prefix) if token == DEFNP else opened, ring, iter(closing_first)))
-        elif fate == "alive" and room > steps:
+        elif fate == "alive" and q * shared[TOP] * time > used + steps:  # boostq has changed TOP by now
             prefix.append(token)
             ring = [tape for tape in ring if not tape[SOLVED]]
             nodes.append((q, used + steps, before, None, ring, iter(worth_running(search, q, used + steps, len(ring)))))
@@ -578,15 +578,15 @@ def run(config, progress=None):
         "hanoi_n30_steps": proof[0][30] if proof else None,
         "hanoi_explicit_disks": checked, "hanoi_proved_disks": 64 if proof else 0, "anbn_proved_n": 10_000 if long_proof else 0,
     }
-    for kind, name in (("A", "anbn"), ("B", "hanoi")):
-        solved = next((r["n"] for r in of[kind] if r["program"] and r["program"] == last[kind]["program"]), None)
+    for kind, name, proved in (("A", "anbn", long_proof), ("B", "hanoi", proof)):
+        solved = next((r["n"] for r in of[kind] if proved and r["program"] == last[kind]["program"]), None)
         hardest = max(of[kind], key=lambda r: r["prefixes"] if r["n"] < 4 else -1, default={"last_phase_prefixes": 0})
         metrics |= {f"{name}_general_from_task": solved, f"{name}_solver_tokens": len(last[kind]["program"]) if kind in last else None,
                     f"{name}_prefixes": sum(r["prefixes"] for r in of[kind]),
                     f"{name}_prefixes_to_general": sum(r["prefixes"] for r in of[kind] if solved and r["n"] <= solved),
                     f"{name}_last_phase_prefixes": hardest["last_phase_prefixes"],
                     f"{name}_steps": sum(r["steps"] for r in of[kind])}
-    if hanoi and anbn:
+    if proof and long_proof:
         for size in (config.alphabet, 24, 71):
             metrics[f"boost_gain_{size}_tokens"] = boost_gain(hanoi, anbn, size, config.boost_mass * size)
     if config.contrasts:
