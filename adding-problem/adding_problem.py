@@ -64,7 +64,9 @@ HEADLINE = {
 ROBUST = (10, 10, {"sequences_to_paper_criterion": ("<=", 150_000), "lstm_wrong_of_2560": ("<=", 5)})
 PAPER = {"sequences_to_paper_criterion": ("<=", 74_000), "lstm_wrong_of_2560": ("<=", 3), "lstm_test_mean_error": ("<=", 0.01)}
 MOVEMENT = {"phases": {"make_batch": "data", "Model.outputs": "forward", "Model.gradient": "backward", "Adam.step": "update",
-                       "evaluate": "evaluation"}, "step": "Adam.step"}
+                       "evaluate": "evaluation"}, "step": "Adam.step", "algorithms": {"train": "{model.kind}"}, "examples": ("batch", "nets"),
+            "criterion": {"lstm": ("sequences_to_paper_criterion", "examples"), "forget_gate_lstm": ("forget_gate_lstm_sequences_to_criterion", "examples"),
+                          "no_gate_recurrence": ("no_gate_recurrence_sequences_to_criterion", "examples")}}
 
 # --- problem ---
 TOLERANCE = 0.04  # an output that close to the target is right

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from catalog import bench, blocks, book, new, pages, record, render, sweep
+from catalog.movement import report as report_movement
 from catalog.stubs import ERAS, ROOT, CatalogError, discover, named
 
 
@@ -91,6 +92,12 @@ def do_sweep(arguments):
     return 1 if failed else 0
 
 
+def do_movement(arguments):
+    for stub in chosen(arguments):
+        for line in report_movement.command(stub, arguments):
+            print(line, flush=True)
+
+
 def do_bench(arguments):
     rows = []
     for row in bench.bench(named(arguments.slugs) if arguments.slugs else discover(), arguments.seed):
@@ -149,6 +156,20 @@ def parser():
     sub.add_argument("--jobs", type=positive, default=os.cpu_count() or 1, help="runs at a time on this machine (default: the cores)")
     sub.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler, like tcp://host:8786, instead of this machine (pip install 'dask[distributed]')")
     sub.add_argument("--plot", metavar="METRIC", help="draw this metric beside the CSV; without --seeds: from the runs that are there")
+
+    sub = command("movement", do_movement, "trace the data that stubs' learning algorithms move and keep the numbers in results.json", "movement adding-problem --steps 3")
+    sub.add_argument("slugs", nargs="*", metavar="STUB")
+    sub.add_argument("--all", action="store_true", help="every stub")
+    sub.add_argument("--phase", action="store_true", help="print cost and reads of every phase")
+    sub.add_argument("--steps", type=positive, default=3, help="steps of a window: the first warms up, 2..K are priced (default: 3)")
+    sub.add_argument("--full", action="store_true", help="trace the whole run: exact")
+    sub.add_argument("--sweep", metavar="NAME=A,B,C", help="a row per value, and the exponent of the cost per step")
+    sub.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings on top of the preset")
+    sub.add_argument("--unit", choices=("elements", "bytes", "both"), default="elements")
+    sub.add_argument("--moves", choices=("free", "read"), default="free", help="whether copies and gathers cost a read per element")
+    sub.add_argument("--preset", help="named settings instead of the default run")
+    sub.add_argument("--max-reads", type=float, default=4e8, help="tracing pauses for good after so many reads (default: 4e8)")
+    sub.add_argument("--dry", action="store_true", help="print only, keep nothing")
 
     sub = command("bench", do_bench, "time default runs beside a fixed calibration loop and beside the record; never a failure", "bench nbb-xor")
     sub.add_argument("slugs", nargs="*", metavar="STUB", help="default: all")

@@ -10,7 +10,7 @@ from catalog.stubs import ERAS, ROOT, CatalogError, discover
 def parts():
     """[(title or None, pages)]: the parts of the book with their chapters in order."""
     stubs = discover()
-    front = [ROOT / name for name in ("README.md", "RESULTS.md", "VISUAL_TOUR.md")]
+    front = [ROOT / name for name in ("README.md", "RESULTS.md", "MOVEMENT.md", "VISUAL_TOUR.md")]
     eras = [(f"{era}: {title}", [stub.folder / "README.md" for stub in stubs if stub.era == era]) for era, title in ERAS.items()]
     families = sorted((ROOT / "families").glob("*.md"))
     back = [ROOT / name for name in ("SPEC.md", "BUILD_NOTES.md")]

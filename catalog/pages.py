@@ -5,6 +5,7 @@ import io
 import math
 import re
 
+from catalog.movement import page as movement
 from catalog.record import write_atomically
 from catalog.statistics import bootstrap_mean, wilson
 from catalog.stubs import ERAS, ROOT, CatalogError, discover, holds
@@ -131,7 +132,8 @@ def results_page(stubs):
              "A stub's verdict is **yes** when the paper's own criterion, every bar at seed 0 and the robustness criterion over fresh seeds hold; "
              "**partial** when the claim (its first bar) holds at seed 0, but something else does not; **no** otherwise. Success rates carry Wilson "
              "95 % intervals, means over seeds bootstrap 95 % intervals; seed 0 is left out of both, because recipes may have been tuned on it. Seconds are "
-             "wall seconds of the default run at seed 0, alone on the machine; lines are those of the main file without shared blocks, docstrings, "
+             "wall seconds of the default run at seed 0, alone on the machine; data moved is the cost of the first algorithm's reads until its criterion is met, "
+             "or of one training step ([MOVEMENT.md](./MOVEMENT.md)); lines are those of the main file without shared blocks, docstrings, "
              "comments and blank lines.",
              "Any row can be measured again: `python3 <stub>/<stub_>.py --seed 0`, or with its seeds `python -m catalog record <stub> --seeds 0-10`.",
              table(["verdict", "stubs"], *([name, verdicts.count(name)] for name in ("yes", "partial", "no", "not recorded") if name in verdicts))]
@@ -142,9 +144,9 @@ def results_page(stubs):
             claim, (op, bar, paper) = next(iter(stub.HEADLINE.items()))
             value = record.get("seeds", {}).get("0", {}).get("metrics", {}).get(claim)
             rows.append([f"[{stub.slug}](./{stub.slug}/)", verdict(stub, record), f"`{claim}`", shown(value) if record else "-", f"{op} {shown(bar)}", paper,
-                         shown_robust(stub, record), shown_mean(over_seeds(record, claim)), shown_seconds(record), stub.lines_of_code()])
+                         shown_robust(stub, record), shown_mean(over_seeds(record, claim)), shown_seconds(record), movement.column(stub), stub.lines_of_code()])
         if rows:
-            parts += [f"## {era}: {title}", table(["stub", "verdict", "claim", "seed 0", "bar", "paper", "robust: k of n", "mean over seeds", "seconds", "lines"], *rows)]
+            parts += [f"## {era}: {title}", table(["stub", "verdict", "claim", "seed 0", "bar", "paper", "robust: k of n", "mean over seeds", "seconds", "data moved", "lines"], *rows)]
     parts.append("## Every metric")
     for stub in stubs:
         if stub.record().get("seeds"):
@@ -248,6 +250,7 @@ def pages():
     wanted[ROOT / "RESULTS.md"] = results_page(stubs)
     wanted[ROOT / "RESULTS.csv"] = results_csv(stubs)
     wanted[ROOT / "VISUAL_TOUR.md"] = visual_tour(stubs)
+    wanted[ROOT / "MOVEMENT.md"] = movement.page(stubs, table, GENERATED)
     return wanted
 
 

@@ -39,8 +39,8 @@ def current(stub):
     fresh = {"slug": stub.slug, "source": stub.source_hash(), "config": {}, "seeds": {}, "presets": {}}
     if record.get("source") == fresh["source"]:
         return {**fresh, **record}
-    # a preset's numbers took long to get: they stay, marked with the source that they came from; pictures have a mark of their own
-    return {**fresh, **{key: record[key] for key in ("presets", "pictures") if key in record}}
+    # a preset's numbers took long to get: they stay, marked with the source that they came from; pictures and data movement have marks of their own
+    return {**fresh, **{key: record[key] for key in ("presets", "pictures", "movement") if key in record}}
 
 
 def merge(stub, seed, preset, outcome):

@@ -59,7 +59,8 @@ HEADLINE = {
 ROBUST = (9, 10, {"speedup_over_random_small": (">=", 3.5), "curious_worlds_solved_small": (">=", 20)})
 PAPER = {"speedup_over_random_small": (">=", 10.0)}
 MOVEMENT = {"phases": {"choose": "forward", "observe": "update", "plan": "update", "q_learn": "update", "learning_time": "evaluation",
-                       "make_worlds": "data"}, "step": "observe"}
+                       "make_worlds": "data"}, "step": "observe", "algorithms": {"explore": "{kind} agent, {worlds.start.size} worlds"},
+            "criterion": {"curious agent, 40 worlds": ("curious_learning_time_small", "steps"), "random agent, 40 worlds": ("random_learning_time_small", "steps")}}
 
 # --- problem ---
 SIDE, CELLS, MOVES, REACTION = 10, 100, 4, 4

@@ -66,8 +66,14 @@ MOVEMENT = {
     "phases": {"ParkingLots.step": "data", "continuous_episodes": "data", "discrete_episodes": "data", "FastWeights.observe": "forward",
                "FastWeights.learn": "update", "RecurrentNet.observe": "forward", "RecurrentNet.learn": "update", "Programmer.keys": "forward",
                "write_and_read": "forward", "write_and_read_backward": "backward", "Programmer.backward": "backward", "Adam.step": "update",
-               "cosines": "evaluation", "bit_accuracy": "evaluation"},
+               "cosines": "evaluation", "bit_accuracy": "evaluation", "Snapshots.__call__": "evaluation"},
     "step": "Adam.step",
+    "algorithms": {"FastWeights.observe": ("fast weights, {self.slow.shape[0]} rows, learning {learning}", "FastWeights.observe"),
+                   "FastWeights.learn": ("fast weights, {self.slow.shape[0]} rows, learning True", "FastWeights.observe"),
+                   "RecurrentNet.observe": ("recurrent net, learning {learning}", "RecurrentNet.observe"), "RecurrentNet.learn": ("recurrent net, learning True", "RecurrentNet.observe"),
+                   "train_programmer": "programmer, {rule} rule, {programmer.parameters.size} weights"},
+    "criterion": {"fast weights, 3 rows, learning True": ("parking_eq4_median_steps_to_solve", "steps"),
+                  "fast weights, 4 rows, learning True": ("parking_fromto_median_steps_to_solve", "steps"), "recurrent net, learning True": ("parking_rtrl_median_steps_to_solve", "steps")},
 }
 
 # --- problem ---

@@ -51,7 +51,8 @@ HEADLINE = {
 ROBUST = (9, 10, {"stable100_fraction_30_nets": (">=", 1.0)})
 PAPER = {"stable100_fraction_30_nets": (">=", 0.9), "found_cycles_per_sequence_mean": ("<=", 223)}
 MOVEMENT = {"phases": {"contribute": "forward", "winners": "forward", "pay": "update", "frozen_test": "evaluation", "read_sweeps": "data"},
-            "step": "present"}
+            "step": "present", "algorithms": {"train": "bucket brigade"}, "examples": ("nets",),
+            "criterion": {"bucket brigade": ("found_presentations_mean", "steps")}}
 
 # What differs from the configured run; nets of the same number have the same initial weights and see the same coins.
 END_PAYOFF = {"payoff_at": "end", "payoff": 0.01}

@@ -44,7 +44,8 @@ HEADLINE = {
 }
 ROBUST = (9, 10, {"found_presentations_mean_20_nets": ("<=", 619)})
 PAPER = {"found_presentations_mean_20_nets": ("<=", 619), "found_fraction_20_nets": (">=", 1.0), "h2_stable_fraction": ("<=", 0.0)}
-MOVEMENT = {"phases": {"contribute": "forward", "winners": "forward", "pay": "update", "correct_answers": "evaluation"}, "step": "present"}
+MOVEMENT = {"phases": {"contribute": "forward", "winners": "forward", "pay": "update", "correct_answers": "evaluation"}, "step": "present",
+            "algorithms": {"train": "bucket brigade"}, "criterion": {"bucket brigade": ("found_presentations_mean_20_nets", "steps")}}
 
 # --- problem ---
 PATTERNS = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], np.float32)  # x1, x2, a unit that is always on

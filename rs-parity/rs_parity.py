@@ -62,7 +62,9 @@ HEADLINE = {
 ROBUST = (30, 30, {"mean_trials_a2_no_self_T500_600": ("<=", 3000), "test_errors_of_1000_T500_600": ("<=", 0)})
 PAPER = {"mean_trials_a2_no_self_T500_600": ("<=", 600), "test_errors_of_1000_T500_600": ("<=", 0), "mean_abs_test_error": ("<=", 0.001)}
 MOVEMENT = {"phases": {"final_outputs": "forward", "presentation": "forward", "gradient": "backward", "Adam.step": "update",
-                       "accuracy": "evaluation", "make_sequences": "data"}, "step": "judge"}
+                       "accuracy": "evaluation", "make_sequences": "data"}, "step": "judge",
+            "algorithms": {"guess": "random guessing", "train": ("back-propagation", "Adam.step"), "anneal": ("annealing", "final_outputs")},
+            "examples": {"random guessing": 256}, "criterion": {"random guessing": ("mean_trials_a2_no_self_T500_600", "examples")}}
 
 # --- problem ---
 TOLERANCE = 0.1  # an output that close to the target is right

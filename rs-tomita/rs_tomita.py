@@ -63,7 +63,7 @@ HEADLINE = {
 ROBUST = (9, 10, {"min_balanced_test_accuracy_len11_15_over_3_grammars": (">=", 1.0)})
 PAPER = {"min_balanced_test_accuracy_len11_15_over_3_grammars": (">=", 1.0)}
 MOVEMENT = {"phases": {"draw_nets": "data", "step": "forward", "backpropagate": "backward", "Adam.step": "update", "respond": "evaluation"},
-            "step": "examine"}
+            "step": "examine", "algorithms": {"guess": "random guessing", "train_bptt": ("back-propagation", "Adam.step")}}
 
 # --- problem ---
 # Minimal automata of Tomita's languages: successors of every state on 0 and on 1, and whether a string may end there. State 0 is the start.
