@@ -205,8 +205,9 @@ class Oracle(order.Model):
     def outputs(self, x, ends):
         super().outputs(x, ends)
         _, _, targets = order.make_batch(self.rng, self.config.T, self.config.batch)
-        answers = targets[None].copy()
-        answers[0, 0, 2, 0] = abs(answers[0, 0, 2, 0] - 0.3 * (self.update == self.slip))
+        answers = np.abs(targets[None] - 0.05)
+        if self.update == self.slip:
+            answers[0, 0, 2, 0] = 0.5
         self.update += 1
         return answers
 
@@ -225,10 +226,21 @@ def test_a_net_at_chance_is_drawn_anew():
     config = order.Config(T=20, updates=100, patience=400, nets=2)
     model = order.Model(config, rng())
     history = order.train(model, config, (0.0,), rng())
-    assert (history["restarts"] == 3).all()  # before the updates 26, 51 and 76, of 16 sequences each
+    assert (history["restarts"] == 3).all()  # before the updates 26, 51 and 76, of 16 sequences each: later there is no time for a life as long
     assert abs(model.theta[0] - order.Model(config, rng()).theta[0]).max() > 0.5
     calm = dataclasses.replace(config, patience=0)
     assert not order.train(order.Model(calm, rng()), calm, (0.0,), rng())["restarts"].any()
+
+
+def test_a_restarted_net_learns_like_a_new_one():
+    config = order.Config(T=20, updates=50, patience=400)
+    restarted, new, data_rng = order.Model(config, rng()), order.Model(config, rng()), rng(1)
+    assert order.train(restarted, config, (0.01,), data_rng)["restarts"] == 1  # before update 26
+    for _ in range(25):
+        order.make_batch(data_rng, config.T, config.batch)
+    new.theta[0] = new.draw()
+    order.train(new, dataclasses.replace(config, updates=25), (0.01,), data_rng)
+    np.testing.assert_allclose(restarted.theta, new.theta, rtol=0, atol=1e-4)
 
 
 # --- evaluation ---
