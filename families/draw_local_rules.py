@@ -44,6 +44,7 @@ ROWS = [
     ("nbb-moving-light", "nets that stay right for 100 sequences", "stable100_fraction_30_nets", "no learning", "no_learning_stable100_fraction", 0.9),
     ("flip-flop", "steps with a B that are right", "b_step_accuracy", "K without memory", "memoryless_b_step_accuracy", None),
     ("pole-balance-non-markov", "runs with a trial over 1000 steps", "runs_over_1000_fraction", "K without memory, 30 of 30", "memoryless_balanced_fraction", 0.85),
+    ("pole-balance-markov-vac", "learners solved", lambda m: m["seeds_solved_of_20"] / 20, "thresholds, TD(0), no clip", lambda m: m["plain_seeds_solved"] / 20, None),
     ("saccadic-target-detection", "scenes solved, goal beside the centroid", "offset_goal_within_10px_fraction", "centroid reflex",
      "centroid_reflex_offset_goal_fraction", None),
     ("curiosity-three-regions", "speed-up over random search, of 10", lambda m: m["speedup_over_random_small"] / 10, "Q-learning of the same reward",
@@ -53,7 +54,7 @@ ROWS = [
 
 
 def main():
-    figure, axis = panels(height=4.4)
+    figure, axis = panels(height=4.9)
     for row, (slug, _, learner, _, control, paper) in enumerate(ROWS):
         runs = [run["metrics"] for run in named([slug])[0].record()["seeds"].values() if "metrics" in run]
         for value, color, shift in ((learner, BLUE, -0.12), (control, GREY, 0.12)):
