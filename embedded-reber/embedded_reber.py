@@ -86,9 +86,8 @@ def draw_strings(rng, count, shortest=5, longest=math.inf):
         columns.append(symbol)
     inner = np.array(columns).T
     lengths = (inner < NONE).sum(1)
-    letters, fits = np.array(list(SYMBOLS + " ")), (shortest <= lengths) & (lengths <= longest)
-    outer = letters[rng.integers(T, P + 1, count)]
-    return [f"B{o}{''.join(row).rstrip()}{o}E" for o, row in zip(outer[fits], letters[inner[fits]])]
+    letters, fits, outer = SYMBOLS + " ", (shortest <= lengths) & (lengths <= longest), rng.integers(T, P + 1, count)
+    return [f"B{letters[o]}{''.join(letters[k] for k in row).rstrip()}{letters[o]}E" for o, row in zip(outer[fits].tolist(), inner[fits].tolist())]
 
 
 def draw_sets(rng):

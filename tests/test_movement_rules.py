@@ -90,6 +90,20 @@ def test_convolution_is_the_direct_one():
         traced(lambda x: np.convolve(x, x, "same"), x)
 
 
+def test_valid_convolution_leaves_out_the_ends():
+    x, kernel = RNG.random(6), RNG.random(3)
+    value, reads, _, _ = traced(lambda x, kernel: np.convolve(x, kernel, "valid"), x, kernel)
+    np.testing.assert_array_equal(value, numpy.convolve(x, kernel, "valid"))
+    assert reads == 4 * (2 + 4 + 4)
+
+
+def test_segments_are_folded_one_by_one():
+    x, starts = RNG.random((7, 3)), numpy.array([0, 2, 6])
+    value, reads, _, _ = traced(lambda x: np.add.reduceat(x, starts), x)
+    np.testing.assert_array_equal(value, numpy.add.reduceat(x, starts))
+    assert reads == 3 * (2 * 1 + 2 * 3)
+
+
 def test_sorting_makes_the_comparisons_of_sorted():
     class Counted(float):
         count = 0
@@ -199,6 +213,21 @@ def test_linear_algebra_has_lapacks_values_and_a_recipes_cost(name, arguments):
     for one, other in zip(value if isinstance(value, tuple) else (value,), wanted if isinstance(value, tuple) else (wanted,)):
         np.testing.assert_array_equal(one, other)
     assert reads > max(x.size for x in arguments)
+
+
+def test_matrices_of_a_stack_are_taken_one_by_one():
+    stack = RNG.random((2, 4, 3))
+    value, reads, _, _ = traced(lambda x: tuple(np.linalg.qr(x)), stack)
+    np.testing.assert_array_equal(value[0], numpy.linalg.qr(stack)[0])
+    assert reads == 2 * traced(lambda x: tuple(np.linalg.qr(x)), stack[0])[1]
+
+
+def test_a_complex_number_is_one_value():
+    z = RNG.random(5) + 1j * RNG.random(5)
+    for program, count in ((lambda z: z.real, 5), (lambda z: z * z.conj(), 15), (lambda z: abs(z), 5), (lambda z: np.angle(z), 20)):
+        value, reads, _, _ = traced(program, z)
+        np.testing.assert_array_equal(value, program(z))
+        assert reads == count
 
 
 def test_what_has_no_recipe_is_counted():

@@ -558,16 +558,17 @@ def tensordot(x, y, axes=2):
 
 @rule(np.convolve)
 def convolve(x, kernel, mode="full"):
-    if mode != "full":
-        raise Untraceable(f"np.convolve with mode '{mode}'", "use mode='full' and cut the result")
+    if mode == "same":
+        raise Untraceable("np.convolve with mode 'same'", "use mode='full' and cut the result")
     x, kernel = traced(x), traced(kernel)
-    v = np.convolve(x.v, kernel.v)
+    v = np.convolve(x.v, kernel.v, mode)
     if now.log is not None:
         a, b, i = ids_of(x), ids_of(kernel)[::-1], values.fresh(v)
-        for place in range(len(v)):
+        start = min(len(a), len(b)) - 1 if mode == "valid" else 0  # of v in the full result
+        for place in range(start, start + len(v)):
             first, last = max(0, place - len(b) + 1), min(len(a), place + 1)
             shift = len(b) - 1 - place
-            now.log.dots(a[first:last], b[first + shift:last + shift], i[place:place + 1].reshape(()))
+            now.log.dots(a[first:last], b[first + shift:last + shift], i[place - start:place - start + 1].reshape(()))
         return Traced(v, i)
     return Traced(v, None)
 
@@ -637,23 +638,31 @@ def lstsq(a, b, rcond=None):
     return (from_recipe(v, lambda: solve(a.T @ a, a.T @ b)), *map(created, rest))
 
 
+@rule(np.angle)
+def angle(z):
+    z = traced(z)
+    return np.arctan2(z.imag, z.real)
+
+
 @rule(np.linalg.qr)
 def qr(a, mode="reduced"):
-    """Modified Gram-Schmidt."""
+    """Modified Gram-Schmidt, matrix after matrix."""
     a = traced(a)
     results = np.linalg.qr(a.v, mode)
     if mode != "reduced":
         raise Untraceable(f"np.linalg.qr with mode '{mode}'", "use the default mode")
     if now.log is None:
         return type(results)(*(Traced(v, None) for v in results))
-    q, r = a.copy(), created(np.zeros((a.shape[1],) * 2))
+    all_q, all_r = a.copy(), created(np.zeros((*a.shape[:-2], a.shape[-1], a.shape[-1])))
     with np.errstate(all="ignore"):
-        for k in range(a.shape[1]):
-            r[k, k] = norm(q[:, k])
-            q[:, k] /= r[k, k]
-            r[k, k + 1:] = q[:, k] @ q[:, k + 1:]
-            q[:, k + 1:] -= q[:, k, None] * r[k, k + 1:]
-    return type(results)(*(Traced(v, mirror(v, part.i)) for v, part in zip(results, (q, r))))
+        for place in np.ndindex(a.shape[:-2]):
+            q, r = all_q[place], all_r[place]
+            for k in range(a.shape[-1]):
+                r[k, k] = norm(q[:, k])
+                q[:, k] /= r[k, k]
+                r[k, k + 1:] = q[:, k] @ q[:, k + 1:]
+                q[:, k + 1:] -= q[:, k, None] * r[k, k + 1:]
+    return type(results)(*(Traced(v, mirror(v, part.i)) for v, part in zip(results, (all_q, all_r))))
 
 
 @rule(np.linalg.norm)
@@ -859,7 +868,7 @@ def _method(function):
 for _name in ("sum", "prod", "max", "min", "any", "all", "mean", "var", "std", "argmax", "argmin", "cumsum", "cumprod", "argsort", "round", "clip", "dot", "trace", "diagonal",
               "swapaxes", "squeeze", "repeat", "take", "nonzero", "searchsorted", "ptp"):
     setattr(Traced, _name, _method(getattr(np, _name)))
-Traced.conj = Traced.conjugate = Traced.copy
+Traced.conj = Traced.conjugate = lambda x: np.conjugate(x) if np.iscomplexobj(x.v) else x.copy()
 
 
 def _sort(self, axis=-1, kind=None):

@@ -485,9 +485,11 @@ def masked_call(ufunc, real, operands, outs, where, how):
 
 
 def ufunc_method(ufunc, method, inputs, outs, where, how):
-    """reduce, accumulate and at."""
+    """reduce, accumulate, at, and reduceat of rows."""
     if method == "at":
         return accumulate_at(ufunc, *inputs)
+    if method == "reduceat" and not outs and how.get("axis", 0) == 0:
+        return segments_folded(ufunc, *inputs[:2])
     if where is not True or method not in ("reduce", "accumulate") or ufunc.nin != 2:
         raise Untraceable(f"np.{ufunc.__name__}.{method} of this form has no tracing rule", "write it with reduce, accumulate or elementary operations")
     x, axis = traced(inputs[0]), how.get("axis", inputs[1] if len(inputs) > 1 else 0)
@@ -504,6 +506,18 @@ def ufunc_method(ufunc, method, inputs, outs, where, how):
             ids_of(traced(outs[0]))[...] = result.i
         return outs[0]
     return result
+
+
+def segments_folded(ufunc, x, starts):
+    """ufunc.reduceat along the first axis: a fold per segment; one that ends before it begins is its first row."""
+    x, starts = traced(x), uncontrolled(starts)
+    v = ufunc.reduceat(x.v, starts)
+    if now.log is None:
+        return Traced(v, None)
+    i = fresh(v)
+    for place, (start, end) in enumerate(zip(starts, np.append(starts[1:], len(x)))):
+        i[place] = ids_of(folded(x[start:max(end, start + 1)], 0, v[place]))
+    return Traced(v, i)
 
 
 def accumulate_at(ufunc, target, index, *values):
@@ -605,11 +619,14 @@ class Traced:
     def T(self):
         return moved(self, lambda part: part.T)
 
+    # A complex number is one value; taking a part of it is an instruction, for a view of half a value has no place of its own.
     @property
     def real(self):
-        if np.iscomplexobj(self.v):
-            raise Untraceable("complex numbers have no tracing rule", "hold real and imaginary parts in two arrays")
-        return self
+        return record([ids_of(self)] if now.log else (), self.v.real.copy()) if np.iscomplexobj(self.v) else self
+
+    @property
+    def imag(self):
+        return record([ids_of(self)] if now.log else (), self.v.imag.copy())
 
     @property
     def flat(self):
