@@ -28,6 +28,9 @@ class Config:
     seed: Annotated[int, "random seed", 0] = 0
     agent: Annotated[Literal["plan", "q"], "how rewards become actions: value iteration on learned estimates, or the paper's one-step Q-learning"] = "plan"
     contrasts: Annotated[Literal["all", "main"], "main: curious, error-seeking and random agents only"] = "all"
+    model: Annotated[Literal["table", "mlp"], "M: a linear net on a local code, that is a table, or a net with a hidden layer"] = "table"
+    hidden: Annotated[int, "hidden units of M, if it has any", 1, 10_000] = 200
+    mlp_rate: Annotated[float, "learning rate of an M with hidden units", 0, 1] = 0.0005
     worlds: Annotated[int, "worlds per layout, run side by side", 1, 10_000] = 20
     steps: Annotated[int, "steps after which an agent gives up", 100, 1_000_000] = 12_000
     after: Annotated[int, "steps that are watched after the world is learned", 10, 100_000] = 2000
@@ -106,10 +109,14 @@ def make_worlds(names, count, rng):
 class Mind:
     """What the agents of S worlds know; a row of every table is a cell of a world, number world * 100 + cell.
 
-    model (S * 100, 4): M's predictions, a linear net on a local input code; confidence (S * 100,): C's predictions of M's squared error; reward, value:
+    model (S * 100, 4): M's predictions; a linear net on a local input code has just these as its weights, while one with hidden units gets them from
+    features (S, 100, hidden) and readout (S, hidden, 4); confidence (S * 100,): C's predictions of M's squared error; reward, value:
     the planner's estimates; moves (4, S * 100): where it believes a move leads (at first, that the world has no walls); q (4, S * 100).
     """
-    def __init__(self, count, config):
+    def __init__(self, count, config, rng=None):
+        if config.model == "mlp":
+            self.features = rng.standard_normal((count, CELLS, config.hidden))  # weights from the local code: a row per cell
+            self.readout = np.zeros((count, config.hidden, REACTION))
         self.first = np.arange(count) * CELLS  # row of each world's cell 0
         self.model = np.zeros((count * CELLS, REACTION))
         self.confidence = np.full(count * CELLS, config.confidence_start)
@@ -121,6 +128,16 @@ class Mind:
 
 
 # --- learning ---
+def back_propagate(mind, rows, miss, rate):
+    """Gradient descent on |miss|^2 / 2 in an M with a hidden layer, one example per world; then the table of its predictions anew."""
+    worlds, cells = np.arange(len(rows)), rows % CELLS
+    hidden = np.tanh(mind.features[worlds, cells])
+    delta = (mind.readout @ miss[:, :, None])[:, :, 0] * (1 - hidden * hidden)
+    mind.readout += rate * hidden[:, :, None] * miss[:, None]
+    mind.features[worlds, cells] += rate * delta
+    mind.model = (np.tanh(mind.features) @ mind.readout).reshape(-1, REACTION)
+
+
 def observe(mind, rows, reactions, kind, config):
     """M and C learn from one reaction per world; rows (S,), reactions (S, 4) -> the agent's reward (S,).
 
@@ -130,7 +147,10 @@ def observe(mind, rows, reactions, kind, config):
     """
     miss = reactions - mind.model[rows]
     error = (miss * miss).mean(1)
-    mind.model[rows] += config.model_rate * miss
+    if config.model == "mlp":
+        back_propagate(mind, rows, miss, config.mlp_rate)
+    else:
+        mind.model[rows] += config.model_rate * miss
     before = mind.confidence[rows]
     mind.confidence[rows] = before + config.confidence_rate * (error - before)
     mind.visits[rows] += 1
@@ -175,7 +195,7 @@ def explore(kind, worlds, steps, config, noise_rng, agent_rng, after=None, chang
     Returns cell (T, S), reward (T, S), error (T + 1, S): E(t) over the learnable cells; and with `every` M and C of world 0 at every so many steps.
     """
     count = len(worlds.start)
-    mind, region, reaction = Mind(count, config), worlds.region, worlds.reaction.copy()
+    mind, region, reaction = Mind(count, config, agent_rng), worlds.region, worlds.reaction.copy()
     learnable, noisy = region == LEARNABLE, region == NOISE
     rows = mind.first + worlds.start
     cells, rewards, errors = np.empty((steps, count), np.int16), np.empty((steps, count), np.float32), np.empty((steps + 1, count))
@@ -199,7 +219,10 @@ def explore(kind, worlds, steps, config, noise_rng, agent_rng, after=None, chang
         seen = np.where(noisy[arrived, None], noise, reaction[arrived])
         old = ((reaction[arrived] - mind.model[arrived]) ** 2).sum(1)
         reward = observe(mind, arrived, seen, kind, config)
-        total = total + learnable[arrived] * (((reaction[arrived] - mind.model[arrived]) ** 2).sum(1) - old)
+        if config.model == "mlp":  # one example moves all predictions
+            total = (weight * (reaction - mind.model).reshape(count, -1) ** 2).sum(1)
+        else:
+            total = total + learnable[arrived] * (((reaction[arrived] - mind.model[arrived]) ** 2).sum(1) - old)
         if kind not in ("random", "uniform"):
             (q_learn if config.agent == "q" and kind != "oracle" else plan)(mind, rows, choice, arrived, reward, config)
         rows = arrived

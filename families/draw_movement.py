@@ -275,7 +275,7 @@ def draw_families():
         for stub in stubs:
             for _, summary in measurements(stub):
                 for label, row in summary["algorithms"].items():
-                    if (value := criterion_cost(stub, label, row)) is not None:  # of several settings, the default or the first
+                    if (value := criterion_cost(stub, summary, label)) is not None:  # of several settings, the default or the first
                         bars.setdefault(f"{stub.slug}\n{label}", value)
         if bars:
             draw_bars(bars, "cost until the stub's criterion is met", f"data moved to the criterion: {name}", HERE / f"movement_family_{name}.png")

@@ -45,8 +45,11 @@ def measurements(stub):
     return sorted(chosen, key=lambda pair: (pair[0] != "default", pair[0]))
 
 
-def criterion_cost(stub, label, row):
-    """Cost until the stub's criterion is met, or None."""
+def criterion_cost(stub, summary, label):
+    """Cost until the stub's criterion is met, or None. A preset's steps are not those that the default run needs."""
+    row = summary["algorithms"][label]
+    if summary.get("preset"):
+        return None
     metrics = stub.record().get("seeds", {}).get("0", {}).get("metrics", {})
     steps = steps_to_criterion(stub, label, row, metrics) if "cost_per_step" in row else None
     return None if steps is None else row["cost_per_step"] * steps
@@ -59,10 +62,10 @@ def column(stub):
             return "outside numpy"
         rows = {label: row for label, row in summary["algorithms"].items() if "cost_per_step" in row}
         for label, row in rows.items():
-            if (cost := criterion_cost(stub, label, row)) is not None:
+            if (cost := criterion_cost(stub, summary, label)) is not None:
                 return shown(cost)
         if rows:
-            return f"{shown(next(iter(rows.values()))['cost_per_step'])} a step"
+            return f"{shown(next(iter(rows.values()))['cost_per_step'])} a step" + (f" ({summary['preset']})" if summary.get("preset") else "")
     return "-"
 
 
@@ -77,7 +80,7 @@ def table_rows(stub):
                 continue
             error = row.get("standard_error")
             exact = "exact" if row["exact"] else f"window, +- {100 * error / row['cost_per_step']:.2g} %" if error is not None else "window"
-            yield [f"[{stub.slug}](./{stub.slug}/)", key, label, shown(row["cost_per_step"]), shown(row.get("cost_per_example")), shown(criterion_cost(stub, label, row)),
+            yield [f"[{stub.slug}](./{stub.slug}/)", key, label, shown(row["cost_per_step"]), shown(row.get("cost_per_example")), shown(criterion_cost(stub, summary, label)),
                    f"{row['mean_wire']:.1f}", " / ".join(share.replace(" %", "") for share in shares(row)), f"{row['depth_90']:,}", shown(row["peak_live"]), f"{row['steps']:,}",
                    "; ".join([exact, *notes])]
 

@@ -140,3 +140,25 @@ def test_learning_time_and_shares():
 def test_change_must_lie_within_the_run():
     with pytest.raises(ValueError, match="--change"):
         ctr.Config(steps=1000)
+
+
+def test_back_propagation_through_the_hidden_layer_is_the_gradient():
+    config = ctr.Config(model="mlp", hidden=5, mlp_rate=1e-6)
+    mind, rows, target = ctr.Mind(2, config, np.random.default_rng(0)), np.array([7, 130]), np.array([[1.0, -1, 1, 1], [-1, 1, 1, -1]])
+    mind.readout[...] = np.random.default_rng(1).standard_normal(mind.readout.shape)
+
+    def loss():
+        return 0.5 * sum(((target[w] - np.tanh(mind.features[w, rows[w] % 100]) @ mind.readout[w]) ** 2).sum() for w in range(2))
+
+    slopes, places = [], [(mind.features, (0, 7, 2)), (mind.features, (1, 30, 4)), (mind.readout, (0, 3, 1)), (mind.readout, (1, 0, 0))]
+    for part, place in places:
+        low, high = (part.__setitem__(place, part[place] + step) or loss() for step in (-1e-6, 2e-6))
+        part[place] -= 1e-6
+        slopes.append((high - low) / 2e-6)
+    before = [part[place] for part, place in places]
+    miss = target - np.stack([np.tanh(mind.features[w, rows[w] % 100]) @ mind.readout[w] for w in range(2)])
+    ctr.back_propagate(mind, rows, miss, config.mlp_rate)
+    moved = [(part[place] - old) / -config.mlp_rate for (part, place), old in zip(places, before)]
+    np.testing.assert_allclose(moved, slopes, rtol=1e-5)
+    np.testing.assert_allclose(mind.model[130], np.tanh(mind.features[1, 30]) @ mind.readout[1])
+    assert (mind.features[0, 8] == ctr.Mind(2, config, np.random.default_rng(0)).features[0, 8]).all(), "a cell's own weights move only when it is visited"
