@@ -274,7 +274,7 @@ def draw_families():
         bars = {}
         for stub in stubs:
             for _, summary in measurements(stub):
-                for label, row in summary["algorithms"].items():
+                for label in summary["algorithms"]:
                     if (value := criterion_cost(stub, summary, label)) is not None:  # of several settings, the default or the first
                         bars.setdefault(f"{stub.slug}\n{label}", value)
         if bars:

@@ -61,7 +61,7 @@ def column(stub):
         if summary.get("outside_numpy"):
             return "outside numpy"
         rows = {label: row for label, row in summary["algorithms"].items() if "cost_per_step" in row}
-        for label, row in rows.items():
+        for label in rows:
             if (cost := criterion_cost(stub, summary, label)) is not None:
                 return shown(cost)
         if rows:
