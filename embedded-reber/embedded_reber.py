@@ -130,6 +130,7 @@ def encode(sets):
 
 
 # --- model ---
+# --- block: tanh_rnn ---
 class TanhRNN:
     """The plain recurrent net h(t) = tanh(W [h(t-1) | x(t) | 1]); arrays are (steps, *runs, features, batch)."""
 
@@ -156,6 +157,7 @@ class TanhRNN:
             np.multiply(dh_t + back, slope_t, out=delta_t)
             np.matmul(recurrent, delta_t, out=back)
         return (delta @ self.rows[:self.steps].swapaxes(-1, -2)).sum(0)
+# --- end block ---
 
 
 LSTMS = ("lstm", "full_gradient", "no_output_gates")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Unlicense
-"""blocks/lstm_1997.py and blocks/lstm.py against torch (stored in tests/oracles), central differences and the paper's own formulas."""
+"""blocks/lstm_1997.py, blocks/lstm.py and blocks/tanh_rnn.py against torch (stored in tests/oracles), central differences and the paper's own formulas."""
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +7,7 @@ import pytest
 
 from blocks.lstm import LSTM
 from blocks.lstm_1997 import LSTM1997
+from blocks.tanh_rnn import TanhRNN
 
 ORACLES = Path(__file__).parent / "oracles"
 
@@ -33,6 +34,12 @@ def case_1997(blocks=2, cells=2, steps=7, inputs=3, batch=4, runs=(), seed=0):
 def case_lstm(hidden=3, steps=7, inputs=2, batch=4, runs=(), seed=0):
     rng = np.random.default_rng(seed)
     net = LSTM(steps, inputs, hidden, batch, runs, np.float64)
+    return net, rng.normal(0, 0.8, net.weight_shape), rng.normal(0, 1, (steps, *runs, inputs, batch)), rng.normal(0, 1, (steps, *runs, hidden, batch))
+
+
+def case_tanh_rnn(hidden=3, steps=7, inputs=2, batch=4, runs=(), seed=0):
+    rng = np.random.default_rng(seed)
+    net = TanhRNN(steps, inputs, hidden, batch, runs, np.float64)
     return net, rng.normal(0, 0.8, net.weight_shape), rng.normal(0, 1, (steps, *runs, inputs, batch)), rng.normal(0, 1, (steps, *runs, hidden, batch))
 
 
@@ -179,8 +186,26 @@ def test_lstm_state_carried_over_equals_one_long_sequence():
     np.testing.assert_allclose(net.forward(weights, x[5:]), whole[5:], rtol=0, atol=1e-14)
 
 
-# --- both ---
-@pytest.mark.parametrize("case, rules", [(case_1997, ("truncated", "full")), (case_lstm, ("",))])
+# --- the plain recurrent net ---
+def test_tanh_rnn_equals_torch():
+    oracle = np.load(ORACLES / "tanh_rnn.npz")
+    steps, runs, inputs, batch = oracle["x"].shape
+    net, weights = TanhRNN(steps, inputs, oracle["h"].shape[2], batch, (runs,), np.float64), oracle["weights"]
+    np.testing.assert_allclose(net.forward(weights, oracle["x"]), oracle["h"], rtol=0, atol=1e-13)
+    np.testing.assert_allclose(net.gradient(weights, oracle["dh"]), oracle["gradient"], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(net.gradient(weights, oracle["dh"], through_time=False), oracle["elman"], rtol=0, atol=1e-12)
+    assert abs(oracle["gradient"] - oracle["elman"]).max() > 0.01
+
+
+def test_tanh_rnn_gradient_equals_central_differences():
+    net, weights, x, dh = case_tanh_rnn()
+    slope = central_differences(lambda w: (net.forward(w, x) * dh).sum(), weights)
+    net.forward(weights, x)
+    assert abs(net.gradient(weights, dh) - slope).max() < 1e-6 * abs(slope).max()
+
+
+# --- all ---
+@pytest.mark.parametrize("case, rules", [(case_1997, ("truncated", "full")), (case_lstm, ("",)), (case_tanh_rnn, ("",))])
 def test_padding_changes_nothing(case, rules):
     """Outputs and gradients of 4 steps, with 3 steps of anything behind them, and in buffers made for 7."""
     net, weights, x, error = case()
@@ -195,10 +220,10 @@ def test_padding_changes_nothing(case, rules):
         np.testing.assert_allclose(padded, plain, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("case", [case_1997, case_lstm])
+@pytest.mark.parametrize("case", [case_1997, case_lstm, case_tanh_rnn])
 def test_float32_stays_float32(case):
     _, weights, x, error = case()
-    net = LSTM1997(7, 3, 2, 2, 4) if case is case_1997 else LSTM(7, 2, 3, 4)
+    net = LSTM1997(7, 3, 2, 2, 4) if case is case_1997 else (LSTM if case is case_lstm else TanhRNN)(7, 2, 3, 4)
     weights, error = weights.astype(np.float32), error.astype(np.float32)
     assert net.forward(weights, x).dtype == np.float32
     gradients = [net.truncated_gradient(error), net.full_gradient(weights, error)] if case is case_1997 else [net.gradient(weights, error)]

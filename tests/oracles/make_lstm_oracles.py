@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Unlicense
-"""Write lstm_1997.npz and lstm.npz beside this file: outputs and gradients from torch (float64), for tests that run without torch.
+"""Write lstm_1997.npz, lstm.npz and tanh_rnn.npz beside this file: outputs and gradients from torch (float64), for tests that run without torch.
 
     python tests/oracles/make_lstm_oracles.py        # needs torch; nothing else in the project does
 
-Nothing of blocks/ is used here: the cell of 1997 is written from the paper's equations, one gate at a time, and the LSTM with forget gates
-is torch's own. Files hold float64 arrays in the layout of the blocks, (T, runs, features, batch).
+Nothing of blocks/ is used here: the cell of 1997 is written from the paper's equations, one gate at a time; the LSTM with forget gates
+and the plain net are torch's own. Files hold float64 arrays in the layout of the blocks, (T, runs, features, batch).
 """
 from pathlib import Path
 
@@ -77,6 +77,36 @@ def write_lstm(steps=6, runs=2, inputs=2, hidden=3, batch=4, seed=1):
                         gradient=np.stack(results["gradient"]), dx=np.stack(results["dx"], 1))
 
 
+def write_tanh_rnn(steps=6, runs=2, inputs=2, hidden=3, batch=4, seed=2):
+    rng = np.random.default_rng(seed)
+    weights = rng.normal(0, 0.8, (runs, hidden, hidden + inputs + 1))
+    x, dh = rng.normal(0, 1, (steps, runs, inputs, batch)), rng.normal(0, 1, (steps, runs, hidden, batch))
+    results = {"h": [], "gradient": [], "elman": []}
+    for run in range(runs):
+        layer, rows = torch.nn.RNN(inputs, hidden), torch.tensor(weights[run])
+        with torch.no_grad():
+            layer.weight_hh_l0.copy_(rows[:, :hidden])
+            layer.weight_ih_l0.copy_(rows[:, hidden:-1])
+            layer.bias_ih_l0.copy_(rows[:, -1])
+            layer.bias_hh_l0.zero_()
+        sequence, error = (torch.tensor(a[:, run]).transpose(1, 2) for a in (x, dh))
+        for rule in ("gradient", "elman"):
+            layer.zero_grad()
+            if rule == "gradient":
+                h, _ = layer(sequence)
+            else:
+                states = [torch.zeros(1, batch, hidden)]
+                for step in sequence:
+                    states.append(layer(step[None], states[-1].detach())[1])
+                h = torch.cat(states[1:])
+            (h * error).sum().backward()
+            results[rule].append(torch.cat([layer.weight_hh_l0.grad, layer.weight_ih_l0.grad, layer.bias_ih_l0.grad[:, None]], 1).numpy())
+        results["h"].append(h.detach().numpy().swapaxes(1, 2))
+    np.savez_compressed(FOLDER / "tanh_rnn.npz", weights=weights, x=x, dh=dh, h=np.stack(results["h"], 1), gradient=np.stack(results["gradient"]),
+                        elman=np.stack(results["elman"]))
+
+
 if __name__ == "__main__":
     write_1997()
     write_lstm()
+    write_tanh_rnn()
