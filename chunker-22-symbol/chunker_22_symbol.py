@@ -61,7 +61,7 @@ HEADLINE = {
 ROBUST = (19, 20, {"collapsed_a_alone_test_accuracy": (">=", 0.99), "sequences_to_criterion": ("<=", 5000)})
 PAPER = {"collapsed_a_alone_test_accuracy": (">=", 0.99), "sequences_to_criterion": ("<=", 5000)}
 MOVEMENT = {"phases": {"make_blocks": "data", "forward": "forward", "listen": "forward", "backward": "backward", "Adam.step": "update", "evaluate": "evaluation"},
-            "step": "learn"}
+            "step": "learn", "algorithms": {"train": "automatizer and chunker"}, "criterion": {"automatizer and chunker": ("sequences_to_criterion", "steps")}}
 
 # --- problem ---
 # Symbols are numbered a, x, b1, b2, ...: 0, 1, 2, 3, ... An input is a one-hot symbol and, behind it, the teacher's value where there is one.

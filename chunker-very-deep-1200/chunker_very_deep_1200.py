@@ -67,7 +67,8 @@ HEADLINE = {
 }
 ROBUST = (20, 20, {"hierarchy_class_accuracy_T1200": (">=", 0.99)})
 PAPER = {"hierarchy_class_accuracy_T1200": (">=", 0.99)}
-MOVEMENT = {"phases": {"make_sequences": "data", "forward": "forward", "backward": "backward", "Adam.step": "update", "evaluate": "evaluation"}, "step": "learn"}
+MOVEMENT = {"phases": {"make_sequences": "data", "forward": "forward", "backward": "backward", "Adam.step": "update", "evaluate": "evaluation"}, "step": "learn",
+            "algorithms": {"learn": "net of {net.theta.size} weights"}}
 
 # --- problem ---
 # Symbols are numbered a, x, 1, 2, .., p, q, r, !: 0, 1, 2, 3, ..; NOTHING pads short sequences, and stands for "no target".

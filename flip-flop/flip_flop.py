@@ -74,7 +74,8 @@ HEADLINE = {
 ROBUST = (9, 10, {"b_step_accuracy": (">=", 0.999), "long_lag_b_step_accuracy": (">=", 0.99), "env_steps_to_solution": ("<=", 1_000_000)})
 PAPER = {"b_step_accuracy": (">=", 1.0), "env_steps_to_solution": ("<=", 1_000_000)}
 MOVEMENT = {"phases": {"draw_events": "data", "act": "forward", "unroll": "forward", "back_propagate": "backward", "pain_slope": "backward",
-                       "Adam.step": "update", "respond": "evaluation"}, "step": "learn"}
+                       "Adam.step": "update", "respond": "evaluation"}, "step": "learn", "algorithms": {"train": "{settings[0].regime} K and M"}, "examples": ("window", "streams"),
+            "criterion": {"parallel K and M": ("env_steps_to_solution", "examples")}}
 
 # --- problem ---
 X, A, B = 0, 1, 2

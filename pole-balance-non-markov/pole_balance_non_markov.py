@@ -74,7 +74,8 @@ HEADLINE = {
 ROBUST = (9, 10, {"episodes_balanced_1000_of_30": (">=", 30), "learning_trials_used": ("<=", 400)})
 PAPER = {"runs_over_1000_fraction": (">=", 0.85)}
 MOVEMENT = {"phases": {"Net.forward": "forward", "Net.backward": "backward", "imagine": "forward", "imagine_back": "backward", "Adam.step": "update",
-                       "rollout": "data", "evaluate": "evaluation"}, "step": "Adam.step"}
+                       "rollout": "data", "evaluate": "evaluation"}, "step": "Adam.step",
+            "algorithms": {"train_model": "model M", "train_controller": "controller K", "reinforce": "REINFORCE"}}
 
 # --- problem ---
 # The cart-pole itself stands in pole_balance_non_markov_cart.py. Arrays are (runs, features, trials): features in front of the batch, so that rows are contiguous.

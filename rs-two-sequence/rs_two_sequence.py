@@ -66,7 +66,8 @@ HEADLINE = {
 ROBUST = (10, 10, {"a1_test_errors_of_1000_T500_600": ("<=", 1)})
 PAPER = {"a1_test_errors_of_1000_T500_600": ("<=", 0), "a1_mean_abs_test_error": ("<=", 0.001)}
 MOVEMENT = {"phases": {"final_outputs": "forward", "latch_outputs": "forward", "latch_gradient": "backward",
-                       "Adam.step": "update", "accuracy": "evaluation", "make_sequences": "data"}, "step": "judge"}
+                       "Adam.step": "update", "accuracy": "evaluation", "make_sequences": "data"}, "step": "judge",
+            "algorithms": {"guess": "random guessing, {name}", "train": ("back-propagation, {optimiser}, length {length}", "latch_gradient"), "anneal": "annealing, length {length}"}}
 
 # --- problem ---
 TOLERANCE = 0.1  # an output that close to the target is right

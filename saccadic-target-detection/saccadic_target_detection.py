@@ -57,7 +57,8 @@ HEADLINE = {
 ROBUST = (10, 10, {"final_within_10px_fraction_512_scene": (">=", 0.99)})
 PAPER = {}
 MOVEMENT = {"phases": {"Net.forward": "forward", "Net.backward": "backward", "Net.gradient": "backward", "Adam.step": "update", "Descent.step": "update",
-                       "score": "evaluation", "look": "data", "make_scenes": "data"}, "step": "Adam.step"}
+                       "score": "evaluation", "look": "data", "make_scenes": "data"}, "step": "Adam.step",
+            "algorithms": {"train_model": "model M, {model.theta.size} weights", "train_controller": "controller C, {kind}, {controller.theta.size} weights"}}
 
 # --- problem ---
 # Places are (row, column) in pixels; darkness is 0 for white and 1 for the object. A pose is a place, with rotations also an angle in radians.

@@ -68,7 +68,8 @@ HEADLINE = {
 ROBUST = (9, 10, {"p3_success_random_start_goal": (">=", 0.98), "p2_single_pass_success": (">=", 0.7)})
 PAPER = {"p1_iterations_median": ("<=", 22), "one_swamp_iterations_median": ("<=", 20)}
 MOVEMENT = {"phases": {"forward": "forward", "backward": "backward", "plan_cost": "backward", "Adam.step": "update", "clear": "evaluation",
-                       "shortest_path": "evaluation", "make_arenas": "data", "features": "data"}, "step": "Adam.step"}
+                       "shortest_path": "evaluation", "make_arenas": "data", "features": "data"}, "step": "Adam.step",
+            "algorithms": {"train": "generator, {generator.theta.size} weights", "solve_each": "one net per arena, {generator.theta.size} weights", "LearnedEvaluator.learn": "evaluator"}}
 
 # --- problem ---
 # Arenas, and the exact shortest way through them, are in subgoal_obstacle_avoidance_arenas.py. A gradient is written dE/dx + i dE/dy.

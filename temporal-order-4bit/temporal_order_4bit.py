@@ -72,7 +72,9 @@ HEADLINE = {
 ROBUST = (8, 10, {"sequences_to_paper_criterion": ("<=", 571_100)})
 PAPER = {"sequences_to_paper_criterion": ("<=", 571_100), "lstm_wrong_of_2560": ("<=", 3), "lstm_test_mean_error": ("<=", 0.1)}
 MOVEMENT = {"phases": {"make_batch": "data", "Model.outputs": "forward", "Model.gradient": "backward", "Adam.step": "update",
-                       "evaluate": "evaluation"}, "step": "Adam.step"}
+                       "evaluate": "evaluation"}, "step": "Adam.step", "algorithms": {"train": "{name}"}, "examples": ("batch", "nets"),
+            "criterion": {"LSTM": ("sequences_to_paper_criterion", "examples"),
+                          **{kind: (f"{kind}_sequences_to_criterion", "examples") for kind in CONTRASTS}}}
 
 # --- problem ---
 SYMBOLS = "EBabcdXY"  # first, last, four distractors, and the two that matter
