@@ -70,7 +70,8 @@ def shown_robust(stub, record):
 
 
 def shown_seconds(record):
-    seconds = record.get("seeds", {}).get("0", {}).get("seconds")
+    """CPU seconds of seed 0: wall seconds on a machine that does nothing else, and nearly so on a busy one."""
+    seconds = record.get("seeds", {}).get("0", {}).get("cpu_seconds")
     return "-" if seconds is None else f"{seconds:.1f}"
 
 
@@ -97,7 +98,7 @@ def preset_tables(stub, record):
     for preset, runs in record.get("presets", {}).items():
         names = list(dict.fromkeys(name for run in runs.values() for name in run.get("metrics", {})))
         old = " (some measured before the last change of the code)" if any(run["source"] != record["source"] for run in runs.values()) else ""
-        seconds = runs.get("0", {}).get("seconds")
+        seconds = runs.get("0", {}).get("cpu_seconds")
         took = f", {seconds:.0f} s" if seconds is not None else ""
         rows = [[f"`{name}`", *(shown(run["metrics"][name]) if name in run.get("metrics", {}) else "-" for run in runs.values())] for name in names]
         parts.append(f"`python3 {stub.slug}/{stub.name}.py --preset {preset}`{took}{old}:\n\n"
@@ -118,7 +119,7 @@ def stub_block(stub, record):
     parts = [
         f"Verdict: **{verdict(stub, record)}**. Robustness: {shown_robust(stub, record)} seeds with {criterion} (needs {need} of {count}).",
         metric_table(stub, record),
-        f"Seed 0 took {shown_seconds(record)} s on one core ({host.get('system')} {host.get('machine')}, numpy {host.get('numpy')}, "
+        f"Seed 0 took {shown_seconds(record)} s of one core ({host.get('system')} {host.get('machine')}, numpy {host.get('numpy')}, "
         f"{host.get('blas')}); `python3 {stub.slug}/{stub.name}.py --seed 0` prints that column, "
         f"`python -m catalog record {stub.slug} --seeds {min(seeds)}-{max(seeds)}` measures all.",
         *crashed, *preset_tables(stub, record)]
@@ -132,7 +133,7 @@ def results_page(stubs):
              "A stub's verdict is **yes** when the paper's own criterion, every bar at seed 0 and the robustness criterion over fresh seeds hold; "
              "**partial** when the claim (its first bar) holds at seed 0, but something else does not; **no** otherwise. Success rates carry Wilson "
              "95 % intervals, means over seeds bootstrap 95 % intervals; seed 0 is left out of both, because recipes may have been tuned on it. Seconds are "
-             "wall seconds of the default run at seed 0, alone on the machine; data moved is the cost of the first algorithm's reads until its criterion is met, "
+             "CPU seconds of the default run at seed 0, one thread; data moved is the cost of the first algorithm's reads until its criterion is met, "
              "or of one training step ([MOVEMENT.md](./MOVEMENT.md)); lines are those of the main file without shared blocks, docstrings, "
              "comments and blank lines.",
              "Any row can be measured again: `python3 <stub>/<stub_>.py --seed 0`, or with its seeds `python -m catalog record <stub> --seeds 0-10`.",
