@@ -67,7 +67,7 @@ PAPER = {"presentations_to_strict_success": ("<=", 8440)}
 TABLE_1 = {(4, 1): (0.1, 0.5), (3, 2): (0.1, 0.2, 0.5)}  # (blocks, cells): learning rates
 MOVEMENT = {"phases": {"draw_strings": "data", "encode": "data", "Model.outputs": "forward", "Model.gradient": "backward", "Adam.step": "update",
                        "OnlineLSTM.step": "update", "score": "evaluation"}, "step": "Adam.step",
-            "algorithms": {"train": "{model.kind}", "train_online": ("on-line LSTM, {net.blocks} blocks", "OnlineLSTM.step")},
+            "algorithms": {"train": "{model.kind}", "train_online": ("on-line LSTM, {net.count} cells", "OnlineLSTM.step")},
             "criterion": {"lstm": ("presentations_to_strict_success", "steps"),
                           **{kind: (f"{kind}_presentations_to_strict_success", "steps") for kind in ("full_gradient", "no_output_gates", "rnn", "elman")}}}
 
