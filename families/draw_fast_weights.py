@@ -3,7 +3,7 @@
 
 Pairs of a random key (d numbers, normal) and a random value (one of 64 directions in 64 dimensions) are written one after the other, then every key
 is asked for; an answer is right if it points to its value more than to any other of the 64. The capacity is the largest number of pairs, in steps of
-a tenth, of which 95 % come back right, over 24 memories of random pairs or more. In the last panel every key is bound twice, to another value each time, and
+a tenth, of which 95 % come back right, over 24 memories of random pairs or more. In the last panel every key is bound twice, to a random value each time, and
 the second one counts. Nothing learns: the slow nets of both papers would choose better keys.
 """
 import sys
