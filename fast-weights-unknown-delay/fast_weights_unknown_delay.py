@@ -35,9 +35,11 @@ class Config:
     sharpness: Annotated[float, "flip-flop: T in the law of the fast weights", 1, 100] = 10.0
     eq4_rate: Annotated[float, "flip-flop: learning rate, one output of the slow net per fast weight", 0] = 0.5
     fromto_rate: Annotated[float, "flip-flop: learning rate, FROM and TO outputs", 0] = 1.0
-    start: Annotated[float, "flip-flop: initial slow weights lie within this distance of 0 (in one contrast three tenths of it)", 0, 10] = 0.1
+    start: Annotated[float, "flip-flop: initial slow weights lie within this distance of 0", 0, 10] = 0.1
+    clip: Annotated[float, "flip-flop: largest norm of a gradient where fast weights learn with clipping", 1e-6] = 0.25
     recurrent_units: Annotated[int, "flip-flop: units of the recurrent net", 2, 50] = 3
     recurrent_rate: Annotated[float, "flip-flop: learning rate of the recurrent net", 0] = 10.0
+    recurrent_clip: Annotated[float, "flip-flop: the same for the recurrent net, which then learns with rate 40", 1e-6] = 0.05
     recurrent_start: Annotated[float, "flip-flop: initial weights of the recurrent net lie within this distance of 0", 0, 10] = 0.1
     bits: Annotated[int, "pattern: bits to be stored", 1, 1000] = 16
     hidden: Annotated[int, "pattern: tanh units of the two slow nets that have any", 1, 10_000] = 32
@@ -72,13 +74,13 @@ MOVEMENT = {
                "RecurrentNet.respond": "forward", "RecurrentNet.learn": "update", "pattern_episodes": "data", "Programmer.forward": "forward",
                "recall": "forward", "recall_backward": "backward", "Programmer.backward": "backward", "Adam.step": "update", "recall_errors": "evaluation"},
     "step": "Adam.step",
-    "algorithms": {"FastWeights.respond": ("fast weights, {self.slow.shape[0]} rows, learning {learning}", "FastWeights.write"),
-                   "FastWeights.learn": ("fast weights, {self.slow.shape[0]} rows, learning True", "FastWeights.write"),
-                   "FastWeights.write": ("fast weights, {self.slow.shape[0]} rows, learning {learning}", "FastWeights.write"),
-                   "RecurrentNet.respond": ("recurrent net, learning {learning}", "RecurrentNet.learn"), "RecurrentNet.learn": ("recurrent net, learning True", "RecurrentNet.learn"),
+    "algorithms": {"FastWeights.respond": ("fast weights, {self.slow.shape[0]} rows, clip {self.clip}, learning {learning}", "FastWeights.write"),
+                   "FastWeights.learn": ("fast weights, {self.slow.shape[0]} rows, clip {self.clip}, learning True", "FastWeights.write"),
+                   "FastWeights.write": ("fast weights, {self.slow.shape[0]} rows, clip {self.clip}, learning {learning}", "FastWeights.write"),
+                   "RecurrentNet.respond": ("recurrent net, clip {self.clip}, learning {learning}", "RecurrentNet.learn"), "RecurrentNet.learn": ("recurrent net, clip {self.clip}, learning True", "RecurrentNet.learn"),
                    "train_patterns": ("pattern, {programmer.hidden} hidden, gate {programmer.gated}", "Adam.step")},
-    "criterion": {"fast weights, 3 rows, learning True": ("flipflop_eq4_median_steps_to_solve", "steps"),
-                  "fast weights, 4 rows, learning True": ("flipflop_fromto_median_steps_to_solve", "steps"), "recurrent net, learning True": ("flipflop_rtrl_median_steps_to_solve", "steps")},
+    "criterion": {"fast weights, 3 rows, clip inf, learning True": ("flipflop_eq4_median_steps_to_solve", "steps"),
+                  "fast weights, 4 rows, clip inf, learning True": ("flipflop_fromto_median_steps_to_solve", "steps"), "recurrent net, clip inf, learning True": ("flipflop_rtrl_median_steps_to_solve", "steps")},
 }
 
 # --- problem ---
@@ -117,6 +119,11 @@ def pattern_episodes(delays, bits, rng):
 
 
 # --- model ---
+def clip(gradient, limit, axes):
+    """Shorten the gradient of each net, which lies along `axes`, to a norm of at most `limit`."""
+    return gradient if limit == math.inf else gradient * (limit / np.maximum(np.sqrt((gradient * gradient).sum(axes, keepdims=True)), limit))
+
+
 class FastWeights:
     """A linear slow net S (rows, 3, nets) without hidden units writes the three weights of the fast net, which is linear too.
 
@@ -125,8 +132,8 @@ class FastWeights:
         push_a = s_a                eq. 4, 3 rows: one output of S per fast weight
         push_a = s_FROM,a s_TO      eq. 5, 3 + 1 rows: an outer product, FROM the three inputs of the fast net TO its one output
     """
-    def __init__(self, slow, rate, sharpness):
-        self.slow, self.rate, self.sharpness = slow, rate, sharpness
+    def __init__(self, slow, rate, sharpness, clip=math.inf):
+        self.slow, self.rate, self.sharpness, self.clip = slow, rate, sharpness, clip
         self.fast = np.zeros((3, slow.shape[-1]))
         self.traces = np.zeros((len(slow) - 2, 3, *slow.shape[1:]))  # first dw_a / d(row a of S), then, for eq. 5, dw_a / d(row TO)
 
@@ -137,7 +144,7 @@ class FastWeights:
 
     def learn(self, error):
         """One step down the gradient of error^2 / 2, error (nets,) = target - answer: dE/dw_a(t-1) = -error x_a(t) times the traces of w(t-1)."""
-        step = self.rate * error * self.inputs[:, None] * self.traces
+        step = self.rate * clip(error * self.inputs[:, None] * self.traces, self.clip, (0, 1, 2))
         self.slow[:3] += step[0]
         if len(self.slow) == 4:
             self.slow[3] += step[1].sum(0)
@@ -167,8 +174,8 @@ class RecurrentNet:
 
     Weights (nets, units, units + 4) act on [activations | event | 1]; the first unit is the answer.
     """
-    def __init__(self, weights, rate):
-        self.weights, self.rate = weights, rate
+    def __init__(self, weights, rate, clip=math.inf):
+        self.weights, self.rate, self.clip = weights, rate, clip
         self.active = np.full(weights.shape[:2], 0.5)
         self.traces = np.zeros((*weights.shape[:2], *weights.shape[1:]))  # d activation k / d weight ij: (nets, k, i, j)
 
@@ -185,7 +192,7 @@ class RecurrentNet:
 
     def learn(self, error):
         """As above; error (nets,)."""
-        self.weights += self.rate * error[:, None, None] * self.traces[:, 0]
+        self.weights += self.rate * clip(error[:, None, None] * self.traces[:, 0], self.clip, (1, 2))
 
     def write(self, learning=True):
         """Its memory is its activations: nothing else to write."""
@@ -389,8 +396,10 @@ def run_flipflop(config, data_rng, init_rng, test_rng, progress):
         "eq4": FastWeights(eq4.copy(), config.eq4_rate, config.sharpness),
         "fromto": FastWeights(fromto.copy(), config.fromto_rate, config.sharpness),
         "eq4_paper_rate": FastWeights(eq4, 1.0, config.sharpness),
-        "fromto_small_start": FastWeights(0.3 * fromto, 1.8, config.sharpness),
-        "rtrl": RecurrentNet(recurrent, config.recurrent_rate),
+        "eq4_clipped": FastWeights(eq4.copy(), 1.0, config.sharpness, config.clip),
+        "fromto_clipped": FastWeights(fromto.copy(), config.fromto_rate, config.sharpness, config.clip),
+        "rtrl": RecurrentNet(recurrent.copy(), config.recurrent_rate),
+        "rtrl_clipped": RecurrentNet(recurrent, 40.0, config.recurrent_clip),
         "constant": ConstantWeights(nets),
     }
     streams, before = FlipFlop(nets, data_rng), {name: learners[name].slow.copy() for name in ("eq4", "fromto")}

@@ -38,8 +38,8 @@ def save_png(figure, path):
 # --- end block ---
 
 LEARNERS = {"eq4": ("eq. 4", BLUE, "-"), "fromto": ("FROM / TO", ORANGE, "-"), "rtrl": ("recurrent net (RTRL)", GREEN, "-"),
-            "eq4_paper_rate": ("eq. 4, rate 1", BLUE, ":"), "fromto_small_start": ("FROM / TO, smaller start", ORANGE, ":"),
-            "constant": ("not programmed", GREY, "-")}
+            "eq4_paper_rate": ("eq. 4, rate 1", BLUE, ":"), "eq4_clipped": ("eq. 4, rate 1, clipped", BLUE, "--"),
+            "fromto_clipped": ("FROM / TO, clipped", ORANGE, "--"), "rtrl_clipped": ("RTRL, clipped", GREEN, "--"), "constant": ("not programmed", GREY, "-")}
 EVENT_COLORS = (ORANGE, BLUE, "#bbbbbb")
 
 
@@ -95,7 +95,7 @@ def draw_solving(config, history, folder):
         left.axvline(paper, color=color, lw=0.8)
         left.text(paper * 0.985, 12, f"paper: {paper}", color=color, fontsize=8, rotation=90, ha="right")
     left.set(xscale="log", xlim=(100, config.steps), ylim=(-3, 103), xlabel="steps", ylabel="nets (%)", title="solved: 100 steps without an error")
-    names = list(LEARNERS)[:5]
+    names = list(LEARNERS)[:7]
     for row, name in enumerate(names):
         solved, verified = 100 * (history["lessons"]["solved"][name] <= config.steps).mean(), 100 * history["verified"][name].mean()
         right.barh(row, solved, color=LEARNERS[name][1], alpha=0.3)

@@ -284,9 +284,19 @@ def floor(feature_count, size):
     return 0.5 * max(0.0, 1 - feature_count / size)
 
 
-def merged(weights):
-    """Keys i that share their features with an earlier key j, A_ij near 1/2, or have none left: no gradient helps them. (S, S) -> (S,) of bool"""
-    return (np.tril(weights, -1) > 0.3).any(1) | (np.diag(weights) < 0.1) & (weights.max(1) > 0.3) | (weights.sum(1) < 0.5)
+def merged(weights, feature_count):
+    """Which keys to draw anew: those that share their features with an earlier key, or have none left, since no gradient helps them. (S, S) -> numbers
+
+    At most as many as there are idle features, the rank that A lacks; those that answer least for themselves come first. With more keys than features
+    some must share, but A can still have full rank.
+    """
+    own = np.diag(weights)
+    alike = weights > 0.6 * own[:, None]
+    shared = np.tril(alike, -1).any(1) & ((weights * alike).sum(1) > 0.8)
+    lost = (own < 0.1) & (weights.max(1) > 0.3) | (weights.sum(1) < 0.5)
+    idle = min(len(weights), feature_count) - np.linalg.matrix_rank(weights, tol=0.5)
+    numbers = np.flatnonzero(shared | lost)
+    return numbers[np.argsort(own[numbers], kind="stable")][:idle]
 
 
 def train_kernel(name, size, config, init_rng, data_rng):
@@ -298,9 +308,9 @@ def train_kernel(name, size, config, init_rng, data_rng):
     flat = (spread * init_rng.standard_normal(2 * size * config.width)).astype(np.float32)
     queries, keys = views(flat, (size, config.width), (size, config.width))
     optimiser, target = Adam(flat, rate), np.eye(size, dtype=np.float32)
-    lowest = floor(feature_count(name, config.width), size)
+    count = feature_count(name, config.width)
+    lowest = floor(count, size)
     found = {"loss": math.inf, "losses": [], "film": [], "floor": lowest}
-    redraws = name != "favor" and size < 1.5 * feature_count(name, config.width)  # with far more keys than features, twins are the best there is
     next_frame, omega = 0, None
     for step in range(config.steps + 1):
         if name == "favor":
@@ -315,9 +325,9 @@ def train_kernel(name, size, config, init_rng, data_rng):
             next_frame = max(step + 1, int(1.17 * step))
         if found["loss"] <= lowest + config.stop:
             break
-        if redraws and step % config.redraw == 0 and 0 < step < 0.6 * config.steps and (twins := merged(weights)).any():
+        if name != "favor" and step % config.redraw == 0 and 0 < step < 0.6 * config.steps and len(twins := merged(weights, count)):
             for table in (queries, keys):
-                table[twins] = np.sqrt((table * table).mean()) * init_rng.standard_normal((twins.sum(), config.width))
+                table[twins] = np.sqrt((table * table).mean()) * init_rng.standard_normal((len(twins), config.width))
             continue
         optimiser.step(np.concatenate([d.ravel() for d in attention_backward(name, queries, keys, cache, weights, error / size, omega)]),
                        1.0 if step < 0.6 * config.steps else 0.2)
@@ -330,7 +340,6 @@ def train_kernel(name, size, config, init_rng, data_rng):
 def train_sequences(model, size, length, replacement, config, rng):
     """Adam on sampled sequences, one question at the end of each -> losses of all updates."""
     optimiser, losses = Adam(model.parameters, config.rate), []
-    redraws = size < 1.5 * feature_count(model.name, model.width)
     for update in range(config.updates):
         keys, values, right = make_sequences(config.batch, size, length, replacement, rng)
         asked = rng.integers(length, size=(config.batch, 1))
@@ -338,9 +347,9 @@ def train_sequences(model, size, length, replacement, config, rng):
         error[np.arange(config.batch), 0, np.take_along_axis(right, asked, axis=1)[:, 0]] -= 1
         losses.append(float(0.5 * (error * error).sum() / config.batch))
         model.backward(error / np.float32(config.batch))
-        if redraws and (update + 1) % config.redraw == 0 and update < 0.6 * config.updates:
-            twins = merged(attention(model.name, model.embeddings @ model.query, model.embeddings @ model.key)[0])
-            model.embeddings[twins] = rng.standard_normal((twins.sum(), model.embeddings.shape[1]))
+        if (update + 1) % config.redraw == 0 and update < 0.6 * config.updates:
+            twins = merged(attention(model.name, model.embeddings @ model.query, model.embeddings @ model.key)[0], feature_count(model.name, model.width))
+            model.embeddings[twins] = rng.standard_normal((len(twins), model.embeddings.shape[1]))
         optimiser.step(model.gradient, 1.0 if update < 0.6 * config.updates else 0.2)
     return losses
 

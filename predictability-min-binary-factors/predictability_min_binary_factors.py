@@ -38,6 +38,7 @@ class Config:
     predictor_hidden: Annotated[int, "hidden units of each predictor there; 0: a linear predictor", 0, 1000] = 12
     unit_rate: Annotated[float, "Adam's learning rate of the encoder there", 1e-6, 1] = 0.01
     predictor_rate: Annotated[float, "Adam's learning rate of the predictors there", 1e-6, 1] = 0.03
+    head_start: Annotated[int, "updates of the predictors there before the units begin to move", 0, 1_000_000] = 30
     mixing_updates: Annotated[int, "updates of encoder and decoder on mixtures", 1, 1_000_000] = 400
     strength: Annotated[float, "weight of the units' surprise against the reconstruction error", 0, 1000] = 2.0
 
@@ -270,6 +271,7 @@ class Recipe(NamedTuple):
     decoder_scale: float = 1.7
     strength: float = 1.0  # of the fight, reached after `warmup` updates
     warmup: int = 0
+    head_start: int = 0  # updates of the predictors alone, on the code of the untrained encoder
     check_every: int = 10
 
 
@@ -281,11 +283,16 @@ def surprise_slope(predictors, surprise, full):
     return 2 * surprise - predictors.through(2 * surprise) if full else 2 * surprise
 
 
+def learn_to_predict(predictors, optimizer, code, share, updates):
+    """Down the gradient of (P - y)^2: code (N, units, B), share (B,) weighs the patterns."""
+    for _ in range(updates):
+        optimizer.step(predictors.gradient(2 * share * (predictors.predict(code) - code)))
+
+
 def learn(coder, predictors, optimizers, x, share, recipe, strength):
     """The predictors learn to predict, then the units to be unpredictable: x (N, inputs, B), share (B,) weighs the patterns."""
     code = coder.encode(x)
-    for _ in range(recipe.predictor_updates):
-        optimizers[1].step(predictors.gradient(2 * share * (predictors.predict(code) - code)))
+    learn_to_predict(predictors, optimizers[1], code, share, recipe.predictor_updates)
     error = -strength * share * surprise_slope(predictors, code - predictors.predict(code), recipe.full)
     if recipe.decoder:  # E = mean squared reconstruction error - strength * mean squared surprise
         optimizers[0].step(coder.gradient(error / recipe.units, 2 * share / x.shape[1] * (coder.decode(code) - x)))
@@ -301,6 +308,9 @@ def train(recipe, source, watch, data_rng, init_rng):
     coder = Coder(init_rng, *watch.shape[:2], recipe.encoder_hidden, recipe.units, recipe.decoder, recipe.decoder_scale)
     predictors = Predictors(init_rng, len(watch), recipe.units, recipe.predictor_hidden)
     optimizers = recipe.optimizer(coder.theta, recipe.unit_rate), recipe.optimizer(predictors.theta, recipe.predictor_rate)
+    if recipe.head_start:
+        x, share = source.draw(data_rng)
+        learn_to_predict(predictors, optimizers[1], coder.encode(x), share, recipe.head_start)
     seen = []
     for update in range(recipe.updates + 1):
         if update % recipe.check_every == 0 or update == recipe.updates:
@@ -404,7 +414,7 @@ def factorial_runs(recipe, source, data_rng, init_rng):
 def study_patterns(config, data_rng, init_rng):
     """Without a decoder: U4 and its contrasts, and eight patterns in local coding. Returns metrics and history."""
     recipe = Recipe(4, config.encoder_hidden, config.predictor_hidden, config.updates, config.unit_rate, config.predictor_rate,
-                    full=config.gradient == "full", check_every=4)
+                    full=config.gradient == "full", head_start=config.head_start, check_every=4)
     source = Ensemble(BINARY[4], count=config.runs)
     _, seen = train(recipe, source, source.all, data_rng, init_rng)
     steps, codes, guesses, angles = (np.array(part) for part in zip(*seen))
@@ -421,7 +431,7 @@ def study_patterns(config, data_rng, init_rng):
     generous = codes[0] > np.median(codes[0], 2, keepdims=True)  # untrained units, cut at their medians
     metrics["u4_random_encoder_factorial_runs"] = int(is_factorial(generous.astype(float), source.chances).sum())
     source = Ensemble(LOCAL[8], count=2 * config.runs)
-    for hidden, rate in ((12, 0.01), (2, 0.01), (0, 0.005)):
+    for hidden, rate in ((12, 0.01), (2, 0.005), (0, 0.005)):
         own = recipe._replace(units=3, predictor_hidden=hidden, unit_rate=rate, updates=2 * config.updates)
         metrics[f"local8_{hidden or 'no'}_hidden_factorial_runs"], history["local8"][hidden] = factorial_runs(own, source, data_rng, init_rng)
     return metrics, history

@@ -184,6 +184,25 @@ def test_side_by_side_equals_one_by_one(rows):
     assert np.abs(batch.slow - start).max() > 0.1
 
 
+@pytest.mark.parametrize("rows", (3, 4))
+def test_clipping_shortens_long_steps_only(rows):
+    stream, limit = lessons(300, 6), 0.05
+    free, clipped = (fw.FastWeights(rng(4).uniform(-0.5, 0.5, (rows, 3, 6)), 1e-9, 10.0, clip) for clip in (np.inf, limit))
+    shortened = 0
+    for inputs, target in stream:
+        steps = []
+        for net in (free, clipped):
+            before = net.slow.copy()
+            net.learn(target - net.respond(inputs))
+            steps.append((net.slow - before) / 1e-9)
+            net.slow = before
+            net.write()
+        norms = np.sqrt((steps[0] ** 2).sum((0, 1)))
+        np.testing.assert_allclose(steps[1], steps[0] * np.minimum(1, limit / np.maximum(norms, 1e-30)), atol=1e-6)
+        shortened += (norms > limit).sum()
+    assert shortened > 50
+
+
 def test_most_nets_learn_and_the_control_never_does():
     nets = 40
     learners = {"eq4": fast_weights(3, nets, rate=0.5, scale=0.1), "constant": fw.ConstantWeights(nets)}

@@ -185,7 +185,16 @@ def test_merged_finds_twins_and_lost_keys():
     weights = np.eye(5)
     weights[1, 1] = weights[1, 3] = weights[3, 1] = weights[3, 3] = 0.5
     weights[4, 4] = 0
-    np.testing.assert_array_equal(fwp.merged(weights), [False, False, False, True, True])
+    assert set(fwp.merged(weights, 8)) == {3, 4}
+
+
+def test_twins_are_drawn_anew_only_while_features_are_idle():
+    groups = np.repeat(np.arange(4), 2)
+    groups[7] = 0  # keys of group 0: 0, 1 and 7; key 6 is alone
+    weights = (groups[:, None] == groups) / np.bincount(groups)[groups][:, None]
+    assert len(fwp.merged(weights, 4)) == 0, "rank 4 is all there is"
+    np.testing.assert_array_equal(fwp.merged(weights, 5), [1])
+    assert set(fwp.merged(weights, 100)) == {1, 3, 5, 7}
 
 
 def test_crossing_interpolates():

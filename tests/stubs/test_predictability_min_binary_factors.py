@@ -221,6 +221,12 @@ def test_predictors_pull_and_units_push():
         assert (sign * (last - first) > 0).all()
 
 
+def test_head_start_is_for_predictors_only():
+    (_, code, guess, _), (_, code_before, guess_before, _) = learned(head_start=20)[0], learned()[0]
+    np.testing.assert_array_equal(code, code_before)
+    assert (((code - guess) ** 2).sum((1, 2)) < ((code_before - guess_before) ** 2).sum((1, 2))).all()
+
+
 def test_no_fight_without_strength():
     frozen = learned(strength=0.0)
     np.testing.assert_array_equal(frozen[0][1], frozen[-1][1])
@@ -229,7 +235,8 @@ def test_no_fight_without_strength():
 
 def test_four_bits_reach_sixteen_corners():
     config = pm.Config()
-    recipe = pm.Recipe(4, config.encoder_hidden, config.predictor_hidden, 250, config.unit_rate, config.predictor_rate)
+    recipe = pm.Recipe(4, config.encoder_hidden, config.predictor_hidden, 250, config.unit_rate, config.predictor_rate,
+                       head_start=config.head_start)
     source = pm.Ensemble(pm.BINARY[4], count=10)
     solved, _ = pm.factorial_runs(recipe, source, *np.random.default_rng(7).spawn(2))
     assert solved >= 8
