@@ -279,8 +279,8 @@ class Learners:
 def learn(learners, labels, taught, scale=1.0):
     """One block for everyone, labels and taught (R,), and one update with `scale` times the rates.
 
-    Returns what A and C expected of the target before it came (R,), (R,), taught or not, and the surprises (R, T). But for the teacher's value at
-    the end of a block nothing here knows where in a block it is.
+    Returns what A and C expected of the target before it came (R,), (R,), taught or not, and the surprises (R, T). The loss and the surprises
+    know no place in a block but that the teacher's value comes at its end; weights change there, and errors go back to its beginning at most.
     """
     config = learners.config
     inputs, exists = make_blocks(labels, taught, config.lag)

@@ -103,9 +103,9 @@ def make_sets(rngs, count, blocks, noises, config):
 
 def expected_failures(symbols, noise, config):
     """Mean number of failures of the best predictor that looks back less than a block, on symbols (T, B) made with this noise: the trigger, each
-    replaced run symbol, two of three separators (it can only guess one), and the end."""
+    replaced run symbol, two of three separators (it always guesses the first one), and the end."""
     blocks = ((symbols != NOTHING).sum(0) - 1) / (config.run_symbols + 1)
-    return float((2 + noise * config.run_symbols * blocks + (blocks - 1) * (SEPARATORS - 1) / SEPARATORS).mean())
+    return float((2 + noise * config.run_symbols * blocks + (blocks - 1) - np.ceil((blocks - 1) / SEPARATORS)).mean())
 
 
 def one_hot(numbers, size, dtype):
@@ -361,6 +361,15 @@ def train_stack(config, noises, data_rngs, init_rngs):
     return Stack(predictors, top, heard, labels, logs)
 
 
+def train_tops(heard, labels, data_rngs, init_rngs, span, config):
+    """A classifier on heard (R, E, B), labels (R, B), with each of TOP_RATES -> for each of R the one that training favours, as one Net."""
+    count = len(TOP_RATES)
+    top = Net([rng for parent in init_rngs for rng in parent.spawn(count)], config.top_hidden, alphabet(config), (CLASSES,), TOP_RATES * len(heard))
+    losses, _ = train(top, heard.repeat(count, 0), labels.repeat(count, 0), [rng for parent in data_rngs for rng in parent.spawn(count)],
+                      config.top_updates, span, config)
+    return top.holding(top.theta[[first + best(losses[:, first:first + count]) for first in range(0, len(top.theta), count)]])
+
+
 def train_singles(config, data_rng, init_rng, progress=None):
     """One net of as many weights as the hierarchy: first it learns to predict symbols from windows like the lowest level, then also the class, from whole sequences.
 
@@ -427,21 +436,21 @@ def gradient_norms(net, symbols, target):
 def contrast_short(config, data_rng, init_rng, test_rng):
     """Hierarchies for several noises, trained on sequences of a third of the length and less, and tested on long ones -> one dictionary per noise.
 
-    On top of the same predictors two other classifiers are trained: one that hears the lowest net's failures, one on long sequences.
+    On top of the same predictors two other classifiers are trained, with each of TOP_RATES: one that hears the lowest net's failures, one on as many long
+    sequences.
     """
     count, blocks = len(NOISES), (config.fewest_blocks, config.most_blocks)
     shorter = dataclasses.replace(config, fewest_blocks=1, most_blocks=max(2, config.most_blocks // 3), sequences=SHORT_SEQUENCES)
     data_rngs, init_rngs = data_rng.spawn(count), init_rng.spawn(count)
     stack = train_stack(shorter, NOISES, data_rngs, init_rngs)
-    long, long_labels = make_sets(data_rngs, 4 * config.sequences, blocks, NOISES, config)
+    long, long_labels = make_sets(data_rngs, SHORT_SEQUENCES, blocks, NOISES, config)
     test, labels = make_sets(test_rng.spawn(count), TEST_SEQUENCES, blocks, NOISES, config)
     right, events, _ = evaluate(stack.predictors, stack.top, test, labels, config)
     rows = [{"noise": noise, "expected_failures": expected_failures(test[row], noise, config), "level1_mean_events": float(events[1, row]),
              "top_level_mean_events": float(events[-1, row]), "class_accuracy": float(right[row].mean())} for row, noise in enumerate(NOISES)]
     for name, predictors, heard, own in (("two_levels", stack.predictors[:1], stack.heard[1], stack.labels),
                                          ("long_training", stack.predictors, climb(stack.predictors, long)[-1], long_labels)):
-        top = Net(init_rngs, config.top_hidden, alphabet(config), (CLASSES,), config.top_rate)
-        train(top, heard, own, data_rngs, config.top_updates, config.span, config)
+        top = train_tops(heard, own, data_rngs, init_rngs, config.span, config)
         for row, part in zip(rows, evaluate(predictors, top, test, labels, config)[0]):
             row[f"{name}_class_accuracy"] = float(part.mean())
     return rows
@@ -450,21 +459,21 @@ def contrast_short(config, data_rng, init_rng, test_rng):
 def contrasts(config, stack, tests, rngs, progress):
     """All contrasts to the first hierarchy; tests: {length: (symbols, labels), each with R = 1}, the usual length first -> metrics, history."""
     (data_rng, init_rng, test_rng), usual, metrics = rngs, next(iter(tests.values())), {}
-    heard, labels = stack.heard[1][:1].repeat(len(TOP_RATES), 0), stack.labels[:1].repeat(len(TOP_RATES), 0)
+    heard, labels = stack.heard[1][:1], stack.labels[:1]
     for name, span in (("two_levels", config.span), ("two_levels_full", heard.shape[1])):  # the classifier hears what the lowest net failed to predict
-        top = Net(init_rng.spawn(len(heard)), config.top_hidden, alphabet(config), (CLASSES,), TOP_RATES)
-        top = top.only(best(train(top, heard, labels, data_rng.spawn(len(heard)), config.top_updates, span, config)[0]))
+        top = train_tops(heard, labels, [data_rng], [init_rng], span, config)
         metrics[f"{name}_class_accuracy"] = float(evaluate([stack.predictors[0].only(0)], top, *usual, config)[0].mean())
     nets, losses = train_singles(config, data_rng.spawn(1)[0], init_rng.spawn(1)[0], progress)
     for name, net in nets.items():
         metrics[f"{name}_class_accuracy"], metrics[f"{name}_filler_accuracy"] = (float(part[0]) for part in evaluate_single(net, *usual, config))
     fixed = make_sequences(test_rng, 20, (config.most_blocks, config.most_blocks), 0.0, config)
     norms, noisy = gradient_norms(nets["single_net"], *fixed), contrast_short(config, data_rng, init_rng, test_rng)
+    gone = norms < 1e-3 * norms[0]
     metrics |= {
-        "single_net_class_loss": float(losses["single_net"][-20:].mean(0).min()), "single_net_gradient_reach": int(np.argmax(norms < 1e-3 * norms[0])),
+        "single_net_class_loss": float(losses["single_net"][-20:].mean(0).min()), "single_net_gradient_reach": int(np.argmax(gone)) if gone.any() else None,
         "single_net_parameters": nets["single_net"].theta.shape[1], "expected_level1_events": expected_failures(usual[0][0], config.noise, config),
         "two_levels_short_training_class_accuracy": noisy[0]["two_levels_class_accuracy"]}
-    metrics |= {f"noise_{name}": value for name, value in noisy[1].items() if name not in ("noise", "two_levels_class_accuracy")}
+    metrics |= {f"noise_{name}": value for name, value in noisy[1].items() if name != "noise"}
     return metrics, {"norms": norms, "fixed": fixed, "noisy": noisy, "single_losses": losses}
 
 

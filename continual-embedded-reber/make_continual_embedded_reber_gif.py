@@ -40,9 +40,9 @@ def animate(config, result, path):
     net, symbols = result["history"]["chosen"]["forget"][0], training["updates"] * config.chunk
     frames = np.unique(np.round(np.linspace(0, 1, 36) ** 1.3 * (len(symbols) - 1)).astype(int))
     seen = []
-    block, cell = reset_block(follow(config, result, "forget", final(result, "forget"), streams)[1], starts)
+    block, cell = reset_block(follow(config, "forget", final(result, "forget"), streams)[1], starts)
     for frame in frames:
-        p, layer = follow(config, result, "forget", training["theta"][frame, net], streams)
+        p, layer = follow(config, "forget", training["theta"][frame, net], streams)
         seen.append((layer.gates[:, 0, 1, block, 0, 0].copy(), 2 * layer.half_state[1:, 0, block, cell, 0], p[:, cerg.T], p[:, cerg.P]))
     at = np.flatnonzero(np.isin(streams.nodes[1:, 0], cerg.OUTER))
     free = result["history"]["test"]["free"][1, 0].mean()

@@ -40,7 +40,7 @@ NETS = {"forget": ("forget gates", BLUE), "forget_fixed_rate": ("forget gates, f
         "state_decay": ("state decays by 0.9", ORANGE), "external_reset": ("reset from outside", GREEN)}
 
 
-def follow(config, result, row, theta, streams):
+def follow(config, row, theta, streams):
     """Let the first net of a row, with parameters `theta`, follow streams to their end -> outputs (steps, 7) and its ForgetLSTM, of the first stream."""
     steps = len(streams.symbols) - 1
     net = cerg.Nets(config, [cerg.ROWS[row][0]], theta[None], steps, 1)
@@ -124,7 +124,7 @@ def draw(config, result, folder):
     save_png(figure, folder / "states.png")
 
     streams, starts = window(config)
-    p, layer = follow(config, result, "forget", final(result, "forget"), streams)
+    p, layer = follow(config, "forget", final(result, "forget"), streams)
     figure, axes = panels(3, 1, height=1.35, sharex=True)
     f, block = layer.gates[:, 0, 1, :, 0, 0], reset_block(layer, starts)[0]
     for k, color in zip(range(config.blocks), (BLUE, ORANGE, GREEN, PURPLE)):

@@ -390,7 +390,7 @@ def run_parking(config, data_rng, init_rng, test_rng, progress):
              for kind, leave in (("frozen", 0.25), ("stretched", 0.01))}
     metrics = {}
     for name, solved in lessons["solved"].items():
-        for limit in (20_000, config.steps):
+        for limit in sorted({min(20_000, config.steps), config.steps}):
             metrics[f"parking_{name}_solved_fraction_{limit}_steps"] = float((solved <= limit).mean())
         median = float(np.median(solved))
         metrics[f"parking_{name}_median_steps_to_solve"] = median if np.isfinite(median) else None

@@ -3,7 +3,7 @@
 
 Events A, B and C come in an endless stream; the answer is 1 at the first B after an A. The fast net sees the present event only, and its three weights
 are all the memory there is. A slow net, blind to the past as well, learns online to push these weights: by one output per weight (eq. 4), or by the
-product of FROM and TO outputs (eq. 5). Contrasts: a recurrent net taught by RTRL, and a fast net that nobody programs. As an extension, a slow net
+product of FROM and TO outputs (eq. 5). Contrasts: both with clipped gradients, a recurrent net taught by RTRL (also clipped), and a fast net that nobody programs. As an extension, a slow net
 learns to store one pattern of 16 bits and to write nothing while other patterns pass.
 
 Paper: J. Schmidhuber (1992). Learning to control fast-weight memories: an alternative to dynamic recurrent networks. Neural Computation 4(1):131-139.
@@ -39,7 +39,8 @@ class Config:
     clip: Annotated[float, "flip-flop: largest norm of a gradient where fast weights learn with clipping", 1e-6] = 0.25
     recurrent_units: Annotated[int, "flip-flop: units of the recurrent net", 2, 50] = 3
     recurrent_rate: Annotated[float, "flip-flop: learning rate of the recurrent net", 0] = 10.0
-    recurrent_clip: Annotated[float, "flip-flop: the same for the recurrent net, which then learns with rate 40", 1e-6] = 0.05
+    recurrent_clip: Annotated[float, "flip-flop: the same for the recurrent net", 1e-6] = 0.009
+    recurrent_clipped_rate: Annotated[float, "flip-flop: learning rate of the recurrent net with clipping", 0] = 320.0
     recurrent_start: Annotated[float, "flip-flop: initial weights of the recurrent net lie within this distance of 0", 0, 10] = 0.1
     bits: Annotated[int, "pattern: bits to be stored", 1, 1000] = 16
     hidden: Annotated[int, "pattern: tanh units of the two slow nets that have any", 1, 10_000] = 32
@@ -399,7 +400,7 @@ def run_flipflop(config, data_rng, init_rng, test_rng, progress):
         "eq4_clipped": FastWeights(eq4.copy(), 1.0, config.sharpness, config.clip),
         "fromto_clipped": FastWeights(fromto.copy(), config.fromto_rate, config.sharpness, config.clip),
         "rtrl": RecurrentNet(recurrent.copy(), config.recurrent_rate),
-        "rtrl_clipped": RecurrentNet(recurrent, 40.0, config.recurrent_clip),
+        "rtrl_clipped": RecurrentNet(recurrent, config.recurrent_clipped_rate, config.recurrent_clip),
         "constant": ConstantWeights(nets),
     }
     streams, before = FlipFlop(nets, data_rng), {name: learners[name].slow.copy() for name in ("eq4", "fromto")}

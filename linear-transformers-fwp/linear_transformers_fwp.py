@@ -3,8 +3,8 @@
 
 Three parts. "equivalence": attention over all past keys and a matrix that adds outer products give the same answers at every position.
 "capacity" (setting 1): S keys, each bound once; the number of features bounds how many can be kept apart, and a rank argument turns that
-into a floor which trained feature maps meet. "rebinding" (setting 2): keys are bound anew, and only the delta rule with a learned write
-strength returns the value bound last.
+into a floor which trained feature maps meet. "rebinding" (setting 2): keys are bound anew, and only the delta rule, with a learned write
+strength or with strength 1, returns the value bound last.
 
 Paper: I. Schlag, K. Irie, J. Schmidhuber (2021). Linear Transformers Are Secretly Fast Weight Programmers. ICML.
 

@@ -248,21 +248,22 @@ def train(model, config, rates, data_rng, budget, progress=None, name="lstm"):
     additive floor after `config.patience` sequences is drawn anew, and begins a new life; its sequences go on being counted.
 
     Returns a history: "met" (criteria, variants, nets), the sequences until fewer than 140 and fewer than 13 of the 2000 most recent ones were
-    wrong (infinity: not reached); "theta_met" and "average_met" (criteria, variants, nets, parameters), the last and the average weights at those moments; "floor" (variants, nets),
+    wrong (infinity: not reached); "theta_met" (criteria, variants, nets, parameters), the weights in use at those moments, and "average_met", the average at the first;
+    "floor" (variants, nets),
     the sequences until the running error was below the additive floor; "restarts"; "final_error", the running mean squared error at the end;
     "updates" done; and for about 100 moments "sequences", the running "error" and "wrong" fraction (moments, variants, nets), and "theta",
-    the parameters of the first net.
+    the averaged parameters of the first net.
     """
     data_rng = copy.deepcopy(data_rng)  # every model sees the same sequences
     window = -(-RECENT // config.batch)
     errors, wrongs = np.zeros((2, window, *model.runs))
     met, floor = np.full((len(N_SEQ), *model.runs), np.inf), np.full(model.runs, np.inf)
-    average, theta_met = model.theta.copy(), np.repeat(model.theta[None], len(N_SEQ), axis=0)
-    average_met = theta_met.copy()
+    average, average_met = model.theta.copy(), model.theta.copy()
+    theta_met = np.repeat(model.theta[None], len(N_SEQ), axis=0)
     born, restarts = np.zeros((2, *model.runs), int)
     history, error = {"sequences": [], "error": [], "wrong": [], "theta": []}, np.ones(model.runs)
     rates = np.array(rates, np.float32)[:, None, None]
-    adam = Adam(model.theta, rates, beta2=0.95)  # a short memory: gradients shrink a thousandfold while the net learns
+    adam = Adam(model.theta, rates, beta2=0.95)
     for update in range(budget):
         age = update - born
         if age.min() >= config.updates:
@@ -282,7 +283,9 @@ def train(model, config, rates, data_rng, budget, progress=None, name="lstm"):
             floor[(floor == np.inf) & (error < ADDITIVE_FLOOR)] = (update + 1) * config.batch
             for k, most in enumerate(N_SEQ):
                 now = (met[k] == np.inf) & (wrong < most)
-                met[k][now], theta_met[k][now], average_met[k][now] = (update + 1) * config.batch, model.theta[now], average[now]
+                met[k][now], theta_met[k][now] = (update + 1) * config.batch, model.theta[now]
+                if k == 0:
+                    average_met[now] = average[now]
         if update % max(1, config.updates // 100) == 0:
             for key, value in (("sequences", (update + 1) * config.batch), ("error", error), ("wrong", wrong / (seen * config.batch)),
                                ("theta", average[0, 0].copy())):
@@ -363,7 +366,7 @@ def run(config, progress=None):
     results = [score(net, targets) for net in answers]
     longer = generalisation(lstm, config.T, test_rng)
     met, at_criterion = curve["met"][:, 0, 0], []
-    for weights in (*curve["average_met"], curve["theta_met"][0]):
+    for weights in (*curve["theta_met"], curve["average_met"]):
         lstm.theta[...] = weights
         at_criterion.append(score(evaluate(lstm.outputs, test_set)[0, 0], targets))
     constant, a, b = best_additive(config.T)
@@ -374,7 +377,7 @@ def run(config, progress=None):
         "sequences_to_nseq140": finite(met[0]),
         "wrong_of_2560_at_nseq140": at_criterion[0]["wrong"] if np.isfinite(met[0]) else None,
         "mean_error_at_nseq140": at_criterion[0]["mean_error"] if np.isfinite(met[0]) else None,
-        "wrong_of_2560_at_nseq140_unaveraged": at_criterion[2]["wrong"] if np.isfinite(met[0]) else None,
+        "wrong_of_2560_at_nseq140_averaged": at_criterion[2]["wrong"] if np.isfinite(met[0]) else None,
         "sequences_to_nseq13": finite(met[1]),
         "wrong_of_2560_at_nseq13": at_criterion[1]["wrong"] if np.isfinite(met[1]) else None,
         "sequences_to_additive_floor": finite(curve["floor"][0, 0]),
@@ -396,10 +399,10 @@ def run(config, progress=None):
     }
     curves, best, outputs = {"lstm": curve}, {"lstm": 0}, {"lstm": answers[0]}
     for kind, (changes, rates) in CONTRASTS.items() if config.contrasts else ():
-        other = dataclasses.replace(config, **changes)
-        model = Model(other, init_rng, len(rates))
         # the same sequences in the same order: for the tanh net as many as the LSTM saw, for the other two as many as it needed to n_seq = 140
         budget = curve["updates"] if kind == "rnn" or not np.isfinite(met[0]) else int(met[0]) // config.batch
+        other = dataclasses.replace(config, **changes, updates=budget if kind == "rnn" else config.updates)
+        model = Model(other, init_rng, len(rates))
         curves[kind] = train(model, other, rates, data_rng, budget, progress, kind)
         best[kind] = int(curves[kind]["final_error"][:, 0].argmin())  # by the training sequences, never by the test
         outputs[kind] = evaluate(model.outputs, test_set)[best[kind], 0]

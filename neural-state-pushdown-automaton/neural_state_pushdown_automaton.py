@@ -49,10 +49,10 @@ class Config:
     table: Annotated[tuple[int, ...], "tables of the paper to re-create instead of the default experiments; 4 includes 7", 1, 7] = ()
     grammar: Annotated[Literal["all", "palindrome", "anbn", "anbncbmam", "anmbncm", "parenthesis"], "grammar of the tables"] = "all"
     order: Annotated[Literal["both", "2", "3"], "order of the nets in the tables"] = "both"
-    hint: Annotated[Literal["none", "dead", "1", "2"], "rules given to the nets of tables 3 and 6 (4 has Hint #2)"] = "1"
+    hint: Annotated[Literal["none", "dead", "1", "2"], "rules given to the nets of tables 3 and 6 (4 has Hint #2); dead: order 3 alone has such rules"] = "1"
     rule_fraction: Annotated[float, "share of the live rules that hints give (order 3)", 0, 1] = 1.0
     learner: Annotated[Literal["bptt", "tbptt", "rtrl", "uoro"], "learner of tables 1 to 4"] = "bptt"
-    optimiser: Annotated[Literal["adam", "sgd"], "optimiser of the tables; sgd is annealed"] = "adam"
+    optimiser: Annotated[Literal["adam", "sgd"], "optimiser of the tables; sgd is annealed in stage 1 of 2il"] = "adam"
     rate: Annotated[float, "learning rate of the tables", 0] = 0.005
     step_weight: Annotated[float, "weight of the loss at every step against 1 for the last, in the tables", 0] = 0.1
     refinements: Annotated[int, "predictions per step K, in the tables", 1] = 1
@@ -163,6 +163,7 @@ def hinted_states(task, config, rng, repeats=1):
     chosen = theta[best:best + 1], shape
     metrics[f"hint1_{name}_test_error_pct"] = float(examine(*chosen, task.test, rng)[0])
     metrics[f"hint1_{name}_success_fraction"] = float((examine(theta, shape, task.test, rng) == 0).mean())
+    metrics[f"hint1_{name}_inside_error_pct"] = float(examine(*chosen, task.inside, rng)[0])
     metrics[f"hint1_{name}_epochs_median"] = converged_median(outcome)
     metrics[f"hint1_{name}_characters_median"] = converged_median(outcome, outcome.characters)
     return metrics, chosen, {"outcome": outcome, "snapshots": snapshots, "best": best}
@@ -226,6 +227,7 @@ def unhinted(task, config, rng):
         "nohint_anbn_epochs_median": converged_median(outcome),
         "nohint_anbn_machine_states": machine_states(machine) if machine else None,
         "nohint_anbn_machine_mismatches": int(mismatches(to_theta(again), again.shape, all_strings(task.name), rng)[0]) if machine else None,
+        "nohint_anbn_inside_error_pct": float(examine(*chosen, task.inside, rng)[0]),
         "shortcut_anbn_test_error_pct": float(regular_shortcut(task.test)),
     }
     return metrics, chosen, {"outcome": outcome, "errors": every, "machine": machine}

@@ -28,7 +28,6 @@ class Settings(NamedTuple):
     refinements: int = 1  # K: predictions per step
     weight_noise: float = 0.0  # N_p of Algorithm 2: share of matrices disturbed
     noise_strength: float = 0.5  # its beta
-    literal_noise: bool = False  # Algorithm 2 as printed
     curriculum: str = "mastery"
     midpoint: int = 14  # N_Tr of Algorithm 1
     caps: tuple = (200, 350)  # epochs of its two random phases, cumulative
@@ -365,7 +364,7 @@ def train(theta, trainable, shape, training: Samples, validation: Samples, setti
         scale = 0.99 ** epoch * rng.uniform(0.5, 1.5) if settings.optimiser == "sgd" and stage == 1 else 1.0
         hinted = unpack(trainable, shape)[0][:, 0] == 0
         for batch, shares in minibatches(training, limits[alive], settings.batch, rng):
-            place = adaptive_noise(theta, shape, settings.weight_noise, settings.noise_strength, rng, settings.literal_noise) if settings.weight_noise else theta
+            place = adaptive_noise(theta, shape, settings.weight_noise, settings.noise_strength, rng) if settings.weight_noise else theta
             pieces = LEARNERS[settings.learner](place, shape, batch, shares, settings, reader, rng, hinted)
             if settings.every_step:
                 for gradient, _ in pieces:
@@ -396,7 +395,8 @@ def train(theta, trainable, shape, training: Samples, validation: Samples, setti
             optimiser.theta = theta
             if settings.optimiser == "adam":
                 optimiser.mean, optimiser.square = optimiser.mean[going], optimiser.square[going]
-    done = np.isfinite(epochs)
+    done = streak >= settings.clean  # a streak that the last epoch cuts short does not count
+    epochs = np.where(done, epochs, np.inf)
     return Outcome(result, epochs, np.where(done, reached[0], characters), np.where(done, reached[1], updates).astype(int), errors, limits)
 
 

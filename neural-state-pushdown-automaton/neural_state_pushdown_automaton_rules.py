@@ -97,12 +97,12 @@ def program(name: str, order: int, spare=0) -> Program:
                          split_states(machine) if order == 2 else None, spare)
 
 
-def to_theta(compiled: Program, scale=1.0, dtype=np.float32):
-    """One net (1, P): rules and state biases times `scale`, readout +-."""
+def to_theta(compiled: Program, dtype=np.float32):
+    """One net (1, P): rules, state biases, readout +-."""
     theta = np.zeros((1, compiled.shape.parameters), dtype)
     weights, bias, readout, offset = unpack(theta, compiled.shape)
-    weights[0] = scale * compiled.weights
-    bias[0, :compiled.shape.states] = scale * STATE_BIAS[compiled.shape.order]
+    weights[0] = compiled.weights
+    bias[0, :compiled.shape.states] = STATE_BIAS[compiled.shape.order]
     readout[0, compiled.accepting] = 4
     offset[0] = -2
     return theta

@@ -60,11 +60,12 @@ def smaller(task, count, rng):
 
 
 def cell_settings(config, **changes):
-    """Settings of a cell from the flags. Algorithm 1's caps of 200 and 350 epochs are shares of the paper's 500, and its two sequences come on top."""
+    """Settings of a cell from the flags. Algorithm 1's caps of 200 and 350 epochs are shares of the paper's 500, and its two sequences come on top,
+    also for what is compared with it."""
     settings = Settings(learner=config.learner, batch=config.batch, every_step=config.every_step, optimiser=config.optimiser, rate=config.rate, step_weight=config.step_weight,
                         refinements=config.refinements, weight_noise=config.weight_noise, curriculum=config.curriculum,
                         epochs=config.table_epochs, caps=(config.table_epochs * 2 // 5, config.table_epochs * 7 // 10))._replace(**changes)
-    return settings._replace(epochs=settings.epochs + 35) if settings.curriculum == "2il" else settings
+    return settings._replace(epochs=settings.epochs + 35) if config.curriculum == "2il" else settings
 
 
 def nspda(task, order, hint, config, settings, rng):

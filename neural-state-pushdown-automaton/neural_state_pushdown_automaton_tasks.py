@@ -24,7 +24,7 @@ class Task(NamedTuple):
     data: tuple  # the strings and labels of training and validation, as lists: what the rivals read
     training: Samples
     validation: Samples
-    inside: Samples  # in-range test
+    inside: Samples  # in-range test: the different strings, each once
     test: Exam  # lengths 22 to 60, so disjoint from training
     long: dict  # {length: Exam}
 

@@ -431,7 +431,7 @@ def study_patterns(config, data_rng, init_rng):
     generous = codes[0] > np.median(codes[0], 2, keepdims=True)  # untrained units, cut at their medians
     metrics["u4_random_encoder_factorial_runs"] = int(is_factorial(generous.astype(float), source.chances).sum())
     source = Ensemble(LOCAL[8], count=2 * config.runs)
-    for hidden, rate in ((12, 0.01), (2, 0.005), (0, 0.005)):
+    for hidden, rate in ((12, 0.01), (2, 0.005), (0, 0.0025)):
         own = recipe._replace(units=3, predictor_hidden=hidden, unit_rate=rate, updates=2 * config.updates)
         metrics[f"local8_{hidden or 'no'}_hidden_factorial_runs"], history["local8"][hidden] = factorial_runs(own, source, data_rng, init_rng)
     return metrics, history

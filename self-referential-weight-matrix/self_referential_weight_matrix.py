@@ -41,6 +41,7 @@ class Config:
     batch: Annotated[int, "episodes per update", 1, 100_000] = 64
     learning_rate: Annotated[float, "Adam's rate at the start; it falls to 0 along a half cosine", 0] = 0.02
     recurrent_rate: Annotated[float, "the same for the net whose memory is its activations", 0] = 0.01
+    recurrent_start: Annotated[float, "standard deviation of its initial matrix", 0] = 0.3
     modern_rate: Annotated[float, "the same for the net of 2022", 0] = 0.02
     episodes: Annotated[int, "test episodes", 1, 1_000_000] = 500
 
@@ -219,8 +220,10 @@ class ModernNet:
 
     Features: one-hot pattern, one-hot label if shown, 1, and spare ones at 0. No activation survives a step.
     """
-    def __init__(self, bits, config, rng, spare=8, scale=3.0):
-        self.bits, self.size, self.features, self.scale = bits, 2 ** bits, 2 ** bits + 3 + spare, scale
+    SPARE, SCALE = 8, 3.0  # inputs at 0; what inputs are multiplied by before their softmax
+
+    def __init__(self, bits, config, rng):
+        self.bits, self.size, self.features = bits, 2 ** bits, 2 ** bits + 3 + self.SPARE
         self.theta = (config.start * rng.standard_normal((2 * self.features + 2) * self.features)).astype(np.float32)
         self.W, = views(self.theta, (2 * self.features + 2, self.features))
 
@@ -237,7 +240,7 @@ class ModernNet:
         inputs[shown, :, self.size], inputs[shown, :, self.size + 1] = labels[shown] > 0, labels[shown] < 0
         self.left, self.right = np.empty((batch, length, 2 * d + 2), kind), np.empty((batch, length, d), kind)
         self.tape, answers = [], np.empty((length, batch), kind)
-        for t, x in enumerate(self.softmax(self.scale * inputs)):
+        for t, x in enumerate(self.softmax(self.SCALE * inputs)):
             left, right = self.left[:, :t], self.right[:, :t]
             out = x @ self.W.T + recall(left, right, x)
             key, query, rate = self.softmax(out[:, 1:d + 1]), self.softmax(out[:, d + 1:-1]), 0.5 + 0.5 * np.tanh(0.5 * out[:, -1:])
@@ -375,7 +378,8 @@ def run(config, progress=None):
         if name == "modern":
             net = ModernNet(bits, config, init)
         else:
-            net = SelfReferentialNet(bits, config, init, **{"feedback": config.feedback, **special.get(name, {})})
+            own = dataclasses.replace(config, start=config.recurrent_start) if name == "recurrent" else config
+            net = SelfReferentialNet(bits, own, init, **{"feedback": config.feedback, **special.get(name, {})})
         known, fresh = splits[bits] if "held" in name else (np.arange(2 ** 2 ** bits),) * 2
         curves[name], films[name] = train(name, net, known, config, config.updates_3bit if bits == 3 else config.updates, rates.get(name, config.learning_rate),
                                           (data, test), phases, progress)
@@ -394,7 +398,9 @@ def run(config, progress=None):
         metrics["all16_" + name] = value
     main.eta = 0.0
     metrics["all16_writing_forbidden_after_training_query_accuracy"] = float(query_scores(main, functions[:, :1], config.narrow, test).mean())
-    main.eta = config.write_rate
+    main.eta, main.writable[main.ana_row.start:] = config.write_rate, False
+    metrics["all16_addressing_rows_protected_after_training_query_accuracy"] = float(query_scores(main, functions[:, :1], config.narrow, test).mean())
+    main.writable[:] = True
     if config.tasks != "all16":
         by_function = scores["held-out 3 bits"].reshape(8, len(splits[3][1]), -1).mean((0, 2))
         known = test_rng.choice(splits[3][0], (config.episodes, 1))

@@ -295,7 +295,7 @@ def train(model, config, settings, rates, data_rng, updates, progress=None):
 
     Returns a history: "st1" and "met" (settings, nets), the sequences until as few were misclassified, and until the mean error was low as
     well (infinity: not reached); "theta_met", the averaged weights at that moment, and "theta", those at the end; "restarts" (settings,
-    nets); "updates" done; for every test "sequences", the mean "error" and "wrong" (tests, settings, nets); and ten times as often
+    nets); "updates" done; for every test "sequences" and the mean "error" (tests, settings, nets); and ten times as often
     "snapshots" (moments, settings, parameters), the averaged weights of the first nets.
     """
     data_rng = copy.deepcopy(data_rng)  # every model sees the same sequences
@@ -306,7 +306,7 @@ def train(model, config, settings, rates, data_rng, updates, progress=None):
     average, theta_met = model.theta.copy(), model.theta.copy()
     rates = np.array(rates, np.float32)[:, None, None]
     adam = Adam(model.theta, rates, beta2=0.99)
-    curve, done = {"sequences": [], "error": [], "wrong": [], "snapshots": []}, 0
+    curve, done = {"sequences": [], "error": [], "snapshots": []}, 0
     for update in range(updates):
         past = update - met / config.batch  # updates since the criterion, -infinity before it
         heat = np.where(past < 0, 1, np.clip(1 - past / max(1, config.cooldown), 0, 1) * (config.cooldown > 0))[..., None].astype(np.float32)
@@ -332,8 +332,8 @@ def train(model, config, settings, rates, data_rng, updates, progress=None):
         st1[(st1 == np.inf) & (wrong <= allowed)] = done * config.batch
         now = (met == np.inf) & (wrong <= allowed) & (error < limit)
         met[now], theta_met[now] = done * config.batch, average[now]
-        for key, value in (("sequences", done * config.batch), ("error", error), ("wrong", wrong)):
-            curve[key].append(value)
+        curve["sequences"].append(done * config.batch)
+        curve["error"].append(error)
         stuck = (met == np.inf) & ((done - started) * config.batch >= (config.patience or np.inf))
         if stuck.any():
             model.theta[stuck] = average[stuck] = model.draw()[stuck]
@@ -485,12 +485,14 @@ def run(config, progress=None):
     easy, hard = guessing(config, test_rng)
     guesses = {spread: [drawn or math.inf for drawn, _, _ in searches] for spread, searches in easy.items()}
     best = min(guesses, key=lambda spread: np.median(guesses[spread]))
-    median = np.median(guesses[best])
+    median, (x, ends, targets) = np.median(guesses[best]), make_batch(test_rng, [("3a", 3)], config.T, TEST_SEQUENCES)
+    found = [guess_outputs(theta[None], x[:, 0, 0, 0], ends[0, 0])[0] for drawn, _, theta in easy[best] if drawn]
     metrics |= {
         "guessing_3a_best_spread": best,
         "guessing_3a_solved_fraction": float(np.isfinite(guesses[best]).mean()),
         "guessing_3a_median_guesses": float(median) if np.isfinite(median) else None,
         "guessing_3a_median_sequences": float(np.median([evaluated for _, evaluated, _ in easy[best]])),
+        "guessing_3a_misclassified_fraction": float((np.abs(found - targets[0, 0]) > VARIANTS["3a"].tolerance).mean()) if found else None,
         "guessing_3c_successes": sum(drawn is not None for drawn, _, _ in hard.values()),
         "guessing_3c_sequences": sum(evaluated for _, evaluated, _ in hard.values()),
     }

@@ -79,6 +79,14 @@ def test_the_teachers_value_comes_after_the_prediction():
         assert (first[:, SMALL.lag + 1] != second[:, SMALL.lag + 1]).any(), read
 
 
+def test_learning_never_shows_the_teachers_value_before_the_answer():
+    nets = ch.Learners([SMALL] * 2, [ch.new_nets(np.random.default_rng(0), SMALL)] * 2)
+    for block in range(2):  # same labels, one pair without a teacher, weights frozen
+        expected, by_chunker, surprise = ch.learn(nets, np.ones(2, int), np.array([1, 0]), 0.0)
+        assert (expected[0] == expected[1]) == (by_chunker[0] == by_chunker[1]) == (block == 0)
+        np.testing.assert_array_equal(surprise[0, :-1], surprise[1, :-1])
+
+
 # --- gradients ---
 @pytest.mark.parametrize("style", STYLES, ids=("tanh", "sigmoid"))
 def test_gradient_of_the_three_terms(style):

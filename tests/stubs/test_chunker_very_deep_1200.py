@@ -170,11 +170,19 @@ def test_two_tables_leave_trigger_and_end():
 
 
 def test_the_class_does_not_decide_when():
-    """Sequences that differ in the trigger alone have their failures at the same places, and no function of the climb is given labels."""
-    symbols, _ = vd.make_sequences(np.random.default_rng(9), 20, (30, 40), 0.02, CONFIG)
+    """Sequences that differ in the trigger alone go up through trained levels at the same places, and labels only judge the answers."""
+    config = vd.Config(fewest_blocks=28, most_blocks=34, updates=200, top_updates=100, contrasts=False)
+    data, init, test = np.random.default_rng(0).spawn(3)
+    stack = vd.train_stack(config, [0.0], data.spawn(1), init.spawn(1))
+    symbols, labels = vd.make_sequences(test, 40, (28, 34), 0.0, config)
     other = symbols.copy()
     other[0] = 1 - other[0]
-    np.testing.assert_array_equal(vd.failures(markov_table(), symbols[None]), vd.failures(markov_table(), other[None]))
+    for net, one, two in zip(stack.predictors, vd.climb(stack.predictors, symbols[None]), vd.climb(stack.predictors, other[None])):
+        np.testing.assert_array_equal(vd.failures(net, one), vd.failures(net, two))
+    (right, events, ends), (wrong, *same) = (vd.evaluate(stack.predictors, stack.top, symbols[None], own[None], config) for own in (labels, 1 - labels))
+    np.testing.assert_array_equal(events, same[0])
+    np.testing.assert_array_equal(ends, same[1])
+    np.testing.assert_array_equal(right, ~wrong)
 
 
 # --- learning ---
@@ -205,6 +213,7 @@ def test_lower_levels_stand_still_while_upper_ones_learn():
     one, two = lower(top_updates=1), lower(top_updates=40, top_rate=0.1)
     for first, second in zip(one, two):
         np.testing.assert_array_equal(first.theta, second.theta)
+    np.testing.assert_array_equal(one[0].theta, lower(hidden=(16,))[0].theta)
 
 
 def test_an_answer_without_an_end_is_wrong():

@@ -130,7 +130,17 @@ def test_side_by_side_equals_one_by_one(rows):
     assert np.abs(batch.slow - slow).max() > 1e-3
 
 
-def test_drive_counts_streaks_and_a_frozen_net_does_not_change():
+def test_solved_is_the_first_step_after_a_hundred_without_an_error():
+    log = fw.drive({"constant": fw.AlwaysSlotOne(5)}, fw.ParkingLots(5, rng(10), ask=0.25), 4000, False)
+    _, right, asked = stream(fw.ParkingLots(5, rng(10), ask=0.25), 4000)
+    off = asked & (right[:, 0] == 0)
+    for net, solved in enumerate(log["solved"]["constant"]):
+        errors = np.flatnonzero(np.r_[True, off[:, net]])  # steps count from 1; an error before the first
+        gaps = np.diff(np.r_[errors, 4001]) > 100
+        assert solved == (errors[gaps][0] + 100 if gaps.any() else np.inf)
+
+
+def test_drive_counts_errors_and_a_frozen_net_does_not_change():
     slow = slow_weights(3, nets=5)
     learners = {"net": fw.FastWeights(slow.copy(), 0.1, 10.0), "constant": fw.AlwaysSlotOne(5)}
     log = fw.drive(learners, fw.ParkingLots(5, rng(10)), 400, False)

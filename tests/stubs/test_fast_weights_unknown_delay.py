@@ -171,6 +171,19 @@ def test_recurrent_sensitivities():
         np.testing.assert_allclose(gradient[:, i, j], (ends[0] - ends[1]) / 2e-6, rtol=1e-5, atol=1e-8)
 
 
+def test_recurrent_step_and_clipping():
+    stream, start = lessons(40, 6), rng(3).normal(size=(6, 3, 7))
+    net, shortened = fw.RecurrentNet(start.copy(), 1e-9, 0.02), 0
+    for inputs, target in stream:
+        before, error = net.weights.copy(), target - net.respond(inputs)
+        step = error[:, None, None] * net.traces[:, 0]
+        norms = np.sqrt((step ** 2).sum((1, 2), keepdims=True))
+        net.learn(error)
+        np.testing.assert_allclose((net.weights - before) / 1e-9, step * np.minimum(1, 0.02 / np.maximum(norms, 1e-30)), atol=1e-6)
+        net.weights, shortened = before, shortened + (norms > 0.02).sum()
+    assert shortened > 20
+
+
 # --- learning ---
 @pytest.mark.parametrize("rows", (3, 4))
 def test_side_by_side_equals_one_by_one(rows):

@@ -174,10 +174,11 @@ def test_no_kernel_is_below_the_rank_floor(name):
 
 
 def test_training_ends_at_the_floor_and_not_below():
+    """One idle feature costs 0.5 / S, which is more than the slack."""
     config = fwp.Config(width=8, steps=800, film=2)
-    for name, size in (("dpfp1", 32), ("identity", 20), ("dpfp2", 16)):
+    for name, size, slack in (("dpfp1", 32, 0.005), ("identity", 20, 0.005), ("dpfp2", 16, 0.05)):
         one = fwp.train_kernel(name, size, config, rng(19), rng(20))
-        assert one["floor"] - 1e-6 <= one["loss"] <= one["floor"] + 0.05
+        assert one["floor"] - 1e-6 <= one["loss"] <= one["floor"] + slack
         assert np.linalg.matrix_rank(one["kernel"].astype(float), tol=1e-3) <= fwp.feature_count(name, 8)
 
 

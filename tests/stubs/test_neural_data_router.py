@@ -247,6 +247,8 @@ def test_evaluation_gives_two_steps_more_than_lookups():
     assert [ndr.step_count(router, depth) for depth in (1, 4, 9, 20)] == [6, 6, 11, 22]
     assert ndr.step_count(usual, 20) == ndr.step_count(usual, 3, rng()) == 6
     assert {ndr.step_count(router, 3, rng(k)) for k in range(60)} == {4, 5, 6}
+    fixed = ndr.build("ndr", dataclasses.replace(TINY, random_steps=False), rng(23))
+    assert {ndr.step_count(fixed, 3, rng(k)) for k in range(9)} == {TINY.steps}
 
 
 @pytest.mark.parametrize("bad", ({"test_depth": 5}, {"steps": 5}, {"held_out": 8}))

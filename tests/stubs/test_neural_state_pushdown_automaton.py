@@ -55,6 +55,10 @@ def test_near_misses_are_near(name):
             order = [symbol for symbol, _ in itertools.groupby(string)]
             wanted = iter(languages.BLOCKS[name])
             assert all(symbol in wanted for symbol in order), "a subsequence of the blocks"
+        else:
+            symbols = range(languages.grammar(name).size - 1)
+            assert any(languages.accepts(name, string[:i] + string[i + 1:]) or
+                       any(languages.accepts(name, string[:i] + bytes([k]) + string[i + 1:]) for k in symbols) for i in range(length)), "one change away"
 
 
 def test_brackets_are_uniform():
@@ -156,15 +160,13 @@ def test_order_two_needs_split_states(exhaustive):
 
 
 def test_thresholds():
-    """The surrogates' thresholds as net inputs, found by bisection on a net with one weight."""
+    """Net inputs at which the hard neurons switch: state neurons at 0, action neurons at the surrogates' bounds."""
+    shape, reader = cells.Shape(3, 1, 3), cells.Reader(fixed=(0.5, 0.5, 0.5))
+    for v, z, action in ((-0.1805, 0, -1), (-0.1804, 0, 0), (0.0, 0, 0), (1e-6, 1, 0), (0.26145, 1, 0), (0.2615, 1, 1)):
+        state = cells.start(shape, 1, 1, 1, reader, np.float64)
+        new, tape = cells.advance(shape, np.zeros((1, 4, 9)), np.full((1, 4), v), state, np.array([0]), reader)
+        assert new.z[0, 0, 0] == z and tape.action[0, 0, 0] == action
     net = rules.program("anbn", 3)
-    for goal, low, high, found in ((1, 0.0, 1.0, 0.26147), (-1, 0.0, -1.0, -0.18048)):
-        for _ in range(50):
-            middle = (low + high) / 2
-            squashed = math.tanh(middle / 2)
-            action = (squashed > cells.PUSH_ABOVE) - (squashed < cells.POP_BELOW)
-            low, high = (low, middle) if action == goal else (middle, high)
-        assert abs(high - found) < 1e-5
     rng = np.random.default_rng(0)
     theta = rng.normal(0, 1, (3, net.shape.parameters))
     once = rules.discretise(theta, net.shape)
@@ -366,7 +368,8 @@ def test_tables_have_the_papers_rows():
                           rival_epochs=1, table_epochs=1, table_nets=1, subset=60, batch=30, refinements=2, weight_noise=0.2, curriculum="2il")
     result = nspda.run(config)
     lines = result["history"]["lines"]
-    assert sum(line.startswith("Table") for line in lines) == 6 and all("paper" in line for line in lines)
+    assert sum(line.startswith("Table") for line in lines) == 6
+    assert all(float(line.split("paper")[1]) >= 0 for line in lines if line.startswith("  nspda"))
     assert result["metrics"]["table_5_anbn_order3_length60_error_pct"] == 0
     assert result["metrics"]["table_4_anbn_nspda_order3_error_pct"] == 0
     assert sum(name.startswith("table_4") and name.endswith("_error_pct") and "latent" not in name for name in result["metrics"]) == 15

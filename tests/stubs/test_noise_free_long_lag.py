@@ -103,7 +103,7 @@ def small_net(recurrent):
 def test_gradient_of_2c_equals_central_differences_where_nothing_is_truncated():
     net, symbols, ends, targets = small_net(0)
     gradients = net.gradient(symbols, ends, net.outputs(symbols, ends) - targets)
-    for tensor, analytic in list(zip(net.tensors, gradients))[1:]:
+    for tensor, analytic in zip(net.tensors, gradients):
         slope = np.zeros(tensor.size)
         for k in range(tensor.size):
             entropies = []
