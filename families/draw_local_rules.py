@@ -38,9 +38,9 @@ def save_png(figure, path):
     plt.close(figure)
 # --- end block ---
 
-# stub, what is shown, the learner's value, the best control without the paper's idea and its value, the paper's value on the same scale where known
+# stub, what is shown, the learner's value, a control and its value, the paper's value on the same scale where known
 ROWS = [
-    ("nbb-xor", "nets that find XOR", "found_fraction_20_nets", "hidden units do not learn", "fixed_hidden_found_fraction", 1.0),
+    ("nbb-xor", "nets that hold XOR for 100 presentations", "stable100_fraction_20_nets", "no bucket brigade", "no_backward_stable_fraction", None),
     ("nbb-moving-light", "nets that stay right for 100 sequences", "stable100_fraction_30_nets", "no learning", "no_learning_stable100_fraction", 0.9),
     ("flip-flop", "steps with a B that are right", "b_step_accuracy", "K without memory", "memoryless_b_step_accuracy", None),
     ("pole-balance-non-markov", "runs with a trial over 1000 steps", "runs_over_1000_fraction", "K without memory, 30 of 30", "memoryless_balanced_fraction", 0.85),

@@ -354,7 +354,7 @@ def pipe(evaluator, config, rng, learn=True, stop_error=math.inf, watch=None):
         for _ in range(min(config.population, config.evaluations - best.evaluations)):
             its_nodes, its_program = sample(tree)
             its_error, hits = evaluator.fit(its_program) if its_program else (WORST, 0)
-            best.see(its_program, its_error, hits)
+            best.see(its_program or [language.x], its_error, hits)  # an oversize program counts, as the worst
             if its_program and (its_error < error or its_error == error and len(its_program) < len(program)):
                 nodes, program, error = its_nodes, its_program, its_error
         if program and (error < elite_error or error == elite_error and len(program) < len(elite)):

@@ -12,7 +12,7 @@ def extract_automaton(weights, radius=0.01, most=400):
     Centres first: from the start, each state reached from a centre joins the nearest centre within `radius` (largest coordinate), or becomes one. Then
     the boxes grow: each must contain the images, under both symbols, of all boxes that lead to it (interval arithmetic; tanh is monotone). Once
     nothing grows, `closed`, no string of any length leaves the boxes, and where the readout has one sign in every box, `certain`, the
-    automaton gives the net's answer to every string but the empty one. Images are widened by 1e-5, far more than float32 rounds.
+    automaton gives the net's answer to every string but the empty one. Images are widened by 1e-5, far more than double precision rounds; float32 may round by as much.
     Returns a dictionary with centres, low, high (k, H), successors (k, 2), accepts (k,), closed, certain; None with more than `most` boxes.
     """
     weights, units = weights.astype(float), len(weights) - 1

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Unlicense
 """Invariants of guessing the weights of nets that must keep one bit through noise."""
+import itertools
 import math
 
 import numpy as np
@@ -76,6 +77,19 @@ def test_a_latch_built_by_hand_is_right_on_every_sequence():
     assert rs.judge(np.array([[50.0, 60.0, -60.0]]), "latch1", *data)[0] == 300
     for broken in (latch(w=-100), latch(v=-10), latch(c=50), latch(w=10, v=10)):
         assert rs.judge(broken, "latch2", *data)[0] < 300
+
+
+def test_a1_computes_parity_in_this_order_only():
+    theta = np.array([20.0, 40, -40, -90, 0, 15, 30])  # h = x and o(t-1); o = x xor o(t-1)
+    wrong = {False: 0, True: 0}
+    for length in range(1, 8):
+        for bits in itertools.product((-1, 1), repeat=length):
+            for synchronous in wrong:
+                wrong[synchronous] += abs(scalar_output(theta, "a1", bits, synchronous) - bits.count(1) % 2) > 0.1
+            x = np.array(bits, float)[:, None]
+            o = rs.final_outputs(rs.unpack(theta[None], rs.ARCHITECTURES["a1"]), x, np.array([length]))[0, 0]
+            assert abs(o - bits.count(1) % 2) < 0.1
+    assert wrong[False] == 0 and wrong[True] > 50
 
 
 def test_the_order_of_updates_is_hidden_first():

@@ -257,15 +257,20 @@ def test_evaluator_is_frozen_while_s_learns_and_s_while_p3_plans():
     np.testing.assert_array_equal(evaluator.theta, before)
 
 
-def test_one_head_gets_the_whole_gradient_and_four_share_it():
-    world = arenas(60)
-    one, four = (soa.Generator((9,), CONFIG, np.random.default_rng(16), offsets=offsets) for offsets in ((1.5,), soa.HEADS))
-    start = four.theta.copy()
-    for net in (one, four):
-        soa.train(net, world, 3, CONFIG, np.random.default_rng(17))
-    assert (four.theta != start).any(1).all()
-    lateral = soa.propose(soa.Generator((9,), CONFIG, np.random.default_rng(16), offsets=soa.HEADS), world, CONFIG)
-    across = ((lateral - world.start) * (world.goal - world.start).conj() / abs(world.goal - world.start)).imag.mean((1, 2))
+@pytest.mark.parametrize("offsets", [(1.5,), soa.HEADS])
+def test_one_head_gets_the_whole_gradient_and_four_share_it(offsets, monkeypatch):
+    world, limited, whole, used = arenas(60), soa.limited, [], []
+    net = soa.Generator((9,), CONFIG, np.random.default_rng(16), offsets=offsets)
+    start, backward = net.theta.copy(), net.backward
+    monkeypatch.setattr(soa, "limited", lambda *given: whole.append(limited(*given)) or whole[-1])
+    net.backward = lambda by_plan: used.append(by_plan) or backward(by_plan)
+    soa.train(net, world, 3, CONFIG, np.random.default_rng(17))
+    for all_of_it, part in zip(whole, used, strict=True):
+        share = abs(part).sum(1) / abs(all_of_it).sum(1)
+        np.testing.assert_allclose(share.sum(0), 1, rtol=1e-4)
+    assert len(used) == 3 and (net.theta != start).any(1).all()
+    plan = soa.propose(soa.Generator((9,), CONFIG, np.random.default_rng(16), offsets=offsets), world, CONFIG)
+    across = ((plan - world.start) * (world.goal - world.start).conj() / abs(world.goal - world.start)).imag.mean((1, 2))
     assert (np.diff(across) > 0).all()
 
 

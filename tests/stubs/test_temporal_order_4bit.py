@@ -294,3 +294,19 @@ def test_evaluate_in_chunks_equals_all_at_once():
 def test_in_gate_bias_needs_two_numbers():
     with pytest.raises(ValueError, match="in-gate-bias"):
         order.Config(in_gate_bias=(1.0,))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_nets_side_by_side_equal_each_alone(cell):
+    config = order.Config(T=20, cell=cell, nets=3)
+    model = order.Model(config, rng())
+    x, ends, targets = order.make_batch(rng(1), 20, 8, nets=3)
+    outputs = model.outputs(x, ends).copy()
+    slope = model.gradient(outputs, targets).copy()
+    assert abs(outputs[0, 0] - outputs[0, 1]).max() > 0.01
+    for k in range(3):
+        alone = order.Model(dataclasses.replace(config, nets=1), rng())
+        alone.theta[...] = model.theta[:, [k]]
+        answers = alone.outputs(x[:, [k]], ends[[k]])
+        np.testing.assert_allclose(answers[:, 0], outputs[:, k], rtol=0, atol=1e-5)
+        np.testing.assert_allclose(alone.gradient(answers, targets[[k]])[:, 0], slope[:, k], rtol=0, atol=1e-5)
