@@ -131,7 +131,7 @@ def test_counting_moves_the_prior_to_its_opcodes():
 
 # --- the probabilistic search ---
 def test_runs_that_share_prefixes_have_the_law_of_single_runs():
-    """Steps per run and the chance to halt in the first step, against programs guessed one by one."""
+    """Mean steps per run, against programs guessed one by one."""
     config = levin.Config(runs=30_000, smallest_limit=64)
     _, executed, charged = levin.probabilistic_search(levin.PAPER_INPUTS, config, np.random.default_rng(0))
     uniform, alone = stream(1), []
